@@ -1,0 +1,28 @@
+import type { CodegenConfig } from '@graphql-codegen/cli'
+import { preset } from '@graphql-codegen/client-preset'
+
+/** Typed documents for the web client and the client library; plain erasable TypeScript, so Node can run it as it is. */
+const config: CodegenConfig = {
+  schema: 'schema.graphql',
+  documents: ['client/src/**/*.{ts,tsx}', 'client/library/**/*.ts'],
+  ignoreNoDocuments: true,
+  generates: {
+    'client/gql/': {
+      preset,
+      presetConfig: { fragmentMasking: false },
+      config: {
+        useTypeImports: true,
+        enumType: 'string-literal',
+        strictScalars: true,
+        scalars: {
+          ID: 'string',
+          DateTime: 'string',
+          JSONObject: 'Record<string, unknown>',
+        },
+        importExtension: '.ts',
+      },
+    },
+  },
+}
+
+export default config
