@@ -1,0 +1,23 @@
+import { AuditEntryEntity } from '../entities/auditEntry.ts'
+import { GenerationEntity } from '../entities/generation.ts'
+import { InvitationEntity } from '../entities/invitation.ts'
+import { MessageEntity } from '../entities/message.ts'
+import { ParticipantEntity } from '../entities/participant.ts'
+import { SessionEntity } from '../entities/session.ts'
+import { SessionEventEntity } from '../entities/sessionEvent.ts'
+import { SessionLogEntity } from '../entities/sessionLog.ts'
+import { UsageRecordEntity } from '../entities/usageRecord.ts'
+import { UserEntity } from '../entities/user.ts'
+
+export const entityList = [
+  UserEntity,
+  SessionEntity,
+  SessionLogEntity,
+  SessionEventEntity,
+  ParticipantEntity,
+  InvitationEntity,
+  MessageEntity,
+  GenerationEntity,
+  UsageRecordEntity,
+  AuditEntryEntity,
+]

@@ -1,0 +1,133 @@
+import type { Generation } from '../entities/generation.ts'
+import type { Message } from '../entities/message.ts'
+import type { Participant } from '../entities/participant.ts'
+import type { GenerationSettings, Session } from '../entities/session.ts'
+import type { User } from '../entities/user.ts'
+import type { ErrorCode } from '../errors.ts'
+import { toDate, toDateOrNull, toJson, type Param, type Row, type Sql } from './storage.ts'
+
+export type UserRow = User
+export type SessionRow = Session
+export type ParticipantRow = Participant
+export type MessageRow = Message
+export type GenerationRow = Generation
+
+export interface Usage {
+  promptTokens: number
+  completionTokens: number
+  isEstimated: boolean
+}
+
+/** A generation with what is asked of it through its message. */
+export interface GenerationOfMessage {
+  generation: GenerationRow
+  /** Null until it has ended. */
+  usage: Usage | null
+  error: { code: ErrorCode; message: string } | null
+}
+
+const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+/** Columns under the names of their entity's properties, each with a prefix where rows of two tables are joined. */
+const columns =
+  (...names: string[]) =>
+  (table: string, prefix = ''): string =>
+    names.map((name) => `${table}.${snake(name)} AS "${prefix}${name}"`).join(', ')
+
+export const userColumns = columns('id', 'subject', 'name', 'isAdmin', 'createdAt', 'lastSeenAt')
+
+export const userOf = (row: Row, prefix = ''): UserRow => ({
+  id: row[`${prefix}id`] as string,
+  subject: row[`${prefix}subject`] as string,
+  name: row[`${prefix}name`] as string,
+  isAdmin: Boolean(row[`${prefix}isAdmin`]),
+  createdAt: toDate(row[`${prefix}createdAt`]),
+  lastSeenAt: toDateOrNull(row[`${prefix}lastSeenAt`]),
+})
+
+export const sessionColumns = columns(
+  ...['id', 'ownerId', 'title', 'isTitleSet', 'model', 'settings', 'metadata', 'isArchived', 'messageCount'],
+  ...['createdAt', 'updatedAt', 'lastActiveAt'],
+)
+
+export const sessionOf = (row: Row): SessionRow => ({
+  id: row.id as string,
+  ownerId: row.ownerId as string,
+  title: row.title as string,
+  isTitleSet: Boolean(row.isTitleSet),
+  model: row.model as string,
+  settings: toJson<GenerationSettings>(row.settings),
+  metadata: toJson<Record<string, unknown>>(row.metadata),
+  isArchived: Boolean(row.isArchived),
+  messageCount: row.messageCount as number,
+  createdAt: toDate(row.createdAt),
+  updatedAt: toDate(row.updatedAt),
+  lastActiveAt: toDate(row.lastActiveAt),
+})
+
+export const participantColumns = columns('sessionId', 'userId', 'role', 'joinedAt')
+
+export const participantOf = (row: Row): ParticipantRow => ({
+  sessionId: row.sessionId as string,
+  userId: row.userId as string,
+  role: row.role as ParticipantRow['role'],
+  joinedAt: toDate(row.joinedAt),
+})
+
+/** All but `content`, which lies beyond its column while it streams. */
+export const messageColumns = columns(
+  ...['id', 'sessionId', 'seq', 'role', 'type', 'contentSeq', 'status', 'authorId', 'parentId', 'model', 'metadata'],
+  ...['createdAt', 'updatedAt'],
+)
+
+export const messageOf = (row: Row): MessageRow => ({
+  id: row.id as string,
+  sessionId: row.sessionId as string,
+  seq: row.seq as number,
+  role: row.role as MessageRow['role'],
+  type: row.type as MessageRow['type'],
+  content: row.content as string,
+  contentSeq: row.contentSeq as number,
+  status: row.status as MessageRow['status'],
+  authorId: row.authorId as string | null,
+  parentId: row.parentId as string | null,
+  model: row.model as string | null,
+  metadata: toJson<Record<string, unknown>>(row.metadata),
+  createdAt: toDate(row.createdAt),
+  updatedAt: toDate(row.updatedAt),
+})
+
+export const generationColumns = columns(
+  ...['id', 'messageId', 'sessionId', 'userId', 'model', 'settings', 'status', 'attempts', 'errorCode', 'errorMessage'],
+  ...['timeToFirstTokenMs', 'responseTimeMs', 'ownerNode', 'leaseUntil', 'fence', 'startedAt', 'endedAt'],
+)
+
+export const generationOf = (row: Row): GenerationRow => ({
+  id: row.id as string,
+  messageId: row.messageId as string,
+  sessionId: row.sessionId as string,
+  userId: row.userId as string,
+  model: row.model as string,
+  settings: toJson<GenerationSettings>(row.settings),
+  status: row.status as GenerationRow['status'],
+  attempts: row.attempts as number,
+  errorCode: row.errorCode as GenerationRow['errorCode'],
+  errorMessage: row.errorMessage as string | null,
+  timeToFirstTokenMs: row.timeToFirstTokenMs as number | null,
+  responseTimeMs: row.responseTimeMs as number | null,
+  ownerNode: row.ownerNode as string,
+  leaseUntil: toDate(row.leaseUntil),
+  fence: row.fence as number,
+  startedAt: toDate(row.startedAt),
+  endedAt: toDateOrNull(row.endedAt),
+})
+
+/** Inserts a row whose properties are the columns' names in camelCase; objects go in as JSON. */
+export function insert(sql: Sql, table: string, row: object): Promise<number> {
+  const names = Object.keys(row)
+  const values = Object.values(row).map((value: Param | object) =>
+    typeof value === 'object' && value !== null && !(value instanceof Date) ? JSON.stringify(value) : value,
+  )
+  const places = names.map(() => '?').join(', ')
+  return sql.run(`INSERT INTO ${table} (${names.map(snake).join(', ')}) VALUES (${places})`, values)
+}

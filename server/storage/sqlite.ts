@@ -1,0 +1,200 @@
+import { mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { Migrator } from '@mikro-orm/migrations'
+import { MikroORM } from '@mikro-orm/sqlite'
+import Database from 'better-sqlite3'
+import { CompiledQuery, SqliteDialect, SqliteDriver, type DatabaseConnection } from 'kysely'
+import { ConfigError } from '../config.ts'
+import { entityList } from './entityList.ts'
+import { Initial } from './migrations/sqlite/0001-initial.ts'
+import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'
+import { openTransaction } from './transaction.ts'
+
+/** MikroORM's `begin` is deferred, and a deferred transaction that reads and then writes fails at once where another wrote between. */
+class ImmediateDriver extends SqliteDriver {
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+  }
+}
+
+class ImmediateDialect extends SqliteDialect {
+  readonly #database: Database.Database
+
+  constructor(database: Database.Database) {
+    super({ database })
+    this.#database = database
+  }
+
+  override createDriver(): SqliteDriver {
+    return new ImmediateDriver({ database: this.#database })
+  }
+}
+
+const dialect: Dialect = {
+  name: 'sqlite',
+  isIn: (column) => `${column} IN (SELECT value FROM json_each(?))`,
+  list: (values) => JSON.stringify(values),
+  containsFolded: (column) => `instr(fold(${column}), ?) > 0`,
+  concatenate: (column, orderBy) => `group_concat(${column}, '' ORDER BY ${orderBy})`,
+  forUpdate: '',
+}
+
+const bind = (params: readonly Param[] = []): (string | number | null)[] =>
+  params.map((param) => (param instanceof Date ? param.getTime() : typeof param === 'boolean' ? Number(param) : param))
+
+/** Runs SQL on one connection, each text prepared once. */
+class Statements {
+  readonly #database: Database.Database
+  readonly #prepared = new Map<string, Database.Statement>()
+
+  constructor(database: Database.Database) {
+    this.#database = database
+  }
+
+  prepare(sql: string): Database.Statement {
+    let statement = this.#prepared.get(sql)
+    if (!statement) {
+      statement = this.#database.prepare(sql)
+      this.#prepared.set(sql, statement)
+    }
+    return statement
+  }
+
+  all(sql: string, params?: readonly Param[]): Row[] {
+    return this.prepare(sql).all(...bind(params)) as Row[]
+  }
+
+  run(sql: string, params?: readonly Param[]): number {
+    return this.prepare(sql).run(...bind(params)).changes
+  }
+
+  get asSql(): Sql {
+    return {
+      all: async <R extends object>(sql: string, params?: readonly Param[]) => this.all(sql, params) as R[],
+      run: async (sql, params) => this.run(sql, params),
+    }
+  }
+}
+
+/** Held for the life of the process and freed by the kernel with it, whatever ends it. */
+function lockFile(path: string): Database.Database {
+  const lock = new Database(`${path}.lock`, { timeout: 500 })
+  try {
+    lock.exec('BEGIN EXCLUSIVE')
+    return lock
+  } catch {
+    lock.close()
+    throw new ConfigError(
+      `DATABASE_URL is "sqlite:${path}", which another Parley server has open; stop it, or use postgres://… for more than one node.`,
+    )
+  }
+}
+
+function connect(path: string, options: Database.Options = {}): Database.Database {
+  const database = new Database(path, options)
+  database.pragma('busy_timeout = 5000')
+  database.pragma('foreign_keys = ON')
+  database.function('fold', { deterministic: true }, (value) => String(value ?? '').toLowerCase())
+  return database
+}
+
+/**
+ * Opens (and makes, and migrates) the database in a file.
+ * @throws ConfigError where another server has it open, or the folder can't be written
+ */
+export async function openSqlite(url: string): Promise<Storage> {
+  const path = resolve(url.slice('sqlite:'.length))
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+  } catch (error) {
+    throw new ConfigError(`DATABASE_URL is "${url}", but its folder can't be made: ${(error as Error).message}.`)
+  }
+  const lock = lockFile(path)
+  const database = connect(path)
+  database.pragma('journal_mode = WAL')
+  // what users send is acknowledged only once it is on the disk; better-sqlite3 would mean NORMAL by WAL
+  database.pragma('synchronous = FULL')
+  database.pragma('wal_autocheckpoint = 10000')
+  database.pragma('cache_size = -65536')
+
+  const orm = await MikroORM.init({
+    dbName: path,
+    driverOptions: new ImmediateDialect(database),
+    entities: entityList,
+    extensions: [Migrator],
+    migrations: {
+      migrationsList: [{ name: '0001-initial', class: Initial }],
+      snapshot: false,
+      silent: true,
+    },
+  })
+  await orm.migrator.up()
+
+  const reader = connect(path, { readonly: true })
+  const reads = new Statements(reader)
+  const writes = new Statements(database)
+  const kysely = orm.em.getConnection().getClient()
+
+  const leased = `SELECT 1 FROM generations WHERE id = ? AND fence = ? AND ended_at IS NULL`
+  const countUp = writes
+    .prepare(
+      `UPDATE session_logs SET last_seq = last_seq + 1 WHERE log_id = ? AND EXISTS (${leased}) RETURNING last_seq`,
+    )
+    .raw()
+  const insertDelta = writes.prepare(
+    `INSERT INTO session_events (log_id, seq, kind, message_seq, text_offset, data, created_at) VALUES (?, ?, 0, ?, ?, ?, ?)`,
+  )
+  const appendAll = (rows: readonly DeltaRow[]): number[] => {
+    const now = Date.now()
+    return rows.map((row) => {
+      const counted = countUp.get(row.logId, row.generationId, row.fence) as [number] | undefined
+      if (!counted) return 0
+      insertDelta.run(row.logId, counted[0], row.messageSeq, row.textOffset, row.text, now)
+      if (row.timeToFirstTokenMs !== null) {
+        writes.run(`UPDATE messages SET status = 'STREAMING' WHERE id = ?`, [row.messageId])
+        writes.run(`UPDATE generations SET status = 'STREAMING', time_to_first_token_ms = ? WHERE id = ?`, [
+          row.timeToFirstTokenMs,
+          row.generationId,
+        ])
+      }
+      return counted[0]
+    })
+  }
+  const begin = writes.prepare('BEGIN IMMEDIATE')
+  const commit = writes.prepare('COMMIT')
+  const rollback = writes.prepare('ROLLBACK')
+
+  return {
+    dialect,
+    orm: orm as unknown as Storage['orm'],
+    read: reads.asSql,
+    async snapshot(statements: readonly Statement[]) {
+      // nothing is awaited between these reads, and only this process writes
+      return statements.map(({ sql, params }) => reads.all(sql, params))
+    },
+    transaction: (work) => openTransaction(orm as unknown as Storage['orm'], () => writes.asSql, work),
+    appendDeltas: (rows) =>
+      // the connection is taken from kysely, so that this waits for a transaction that is open on it
+      kysely.connection().execute(async () => {
+        database.pragma('synchronous = NORMAL')
+        begin.run()
+        try {
+          const seqs = appendAll(rows)
+          commit.run()
+          return seqs
+        } catch (error) {
+          if (database.inTransaction) rollback.run()
+          throw error
+        } finally {
+          database.pragma('synchronous = FULL')
+        }
+      }),
+    check: async () => void reads.all('SELECT 1'),
+    async close() {
+      reader.close()
+      await orm.close(true)
+      if (database.open) database.close()
+      lock.close()
+    },
+  }
+}
