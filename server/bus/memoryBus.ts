@@ -1,0 +1,33 @@
+import type { Bus, Unsubscribe } from './bus.ts'
+
+type Handler = (message: unknown) => void
+
+/** The bus of a single node: a call to each handler. */
+export class MemoryBus<Topics> implements Bus<Topics> {
+  readonly #handlers = new Map<string, Set<Handler>>()
+
+  publish<T extends keyof Topics & string>(topic: T, key: string, message: Topics[T]): void {
+    const handlers = this.#handlers.get(`${topic}:${key}`)
+    if (handlers) for (const handler of handlers) handler(message)
+  }
+
+  async subscribe<T extends keyof Topics & string>(
+    topic: T,
+    key: string,
+    handler: (message: Topics[T]) => void,
+  ): Promise<Unsubscribe> {
+    const name = `${topic}:${key}`
+    const own: Handler = (message) => handler(message as Topics[T])
+    let handlers = this.#handlers.get(name)
+    if (!handlers) this.#handlers.set(name, (handlers = new Set()))
+    handlers.add(own)
+    return () => {
+      handlers.delete(own)
+      if (handlers.size === 0 && this.#handlers.get(name) === handlers) this.#handlers.delete(name)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#handlers.clear()
+  }
+}
