@@ -1,0 +1,220 @@
+import type { Logger } from '../logger.ts'
+import { sessionEvent } from '../log/event.ts'
+import type { SessionLog } from '../log/sessionLog.ts'
+import type { DeltaRow, Storage } from '../storage/storage.ts'
+
+/** What the writer knows of one running generation's message. */
+export interface DeltaStream {
+  readonly sessionId: string
+  readonly logId: number
+  readonly generationId: string
+  readonly fence: number
+  readonly messageId: string
+  readonly messageSeq: number
+  readonly startedAt: Date
+  /** Text that is stored and was shown. */
+  stored: string
+  /** Text that is neither yet. */
+  pending: string
+  /** `seq` of the last stored delta; that of the message itself before the first. */
+  lastSeq: number
+  timeToFirstTokenMs: number | null
+  /** The lease was taken away: nothing of this stream is written any more. */
+  onLost(): void
+}
+
+const retryMs = 500
+const replacement = '�'
+const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff
+
+/**
+ * Stores the deltas of all running generations of this node together, then shows them: at once when it is idle, else
+ * every `flushMs` milliseconds; a generation's first delta always at once.
+ */
+export class DeltaWriter {
+  readonly #storage: Storage
+  readonly #log: SessionLog
+  readonly #logger: Logger
+  readonly #flushMs: number
+  readonly #waiting = new Set<DeltaStream>()
+  #flushing: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #isSoon = false
+  #lastFlushAt = 0
+  /** Streams whose last write failed without saying whether it was committed. */
+  readonly #uncertain = new Set<DeltaStream>()
+
+  constructor(storage: Storage, log: SessionLog, logger: Logger, flushMs: number) {
+    this.#storage = storage
+    this.#log = log
+    this.#logger = logger
+    this.#flushMs = flushMs
+  }
+
+  push(stream: DeltaStream, text: string): void {
+    if (text === '') return
+    stream.pending += text
+    this.#waiting.add(stream)
+    this.#schedule(stream.timeToFirstTokenMs === null)
+  }
+
+  /** Takes a stream's last text out of the writer, once what is being written of it is written. */
+  async finish(stream: DeltaStream): Promise<string> {
+    while (this.#flushing || this.#uncertain.has(stream)) await (this.#flushing ?? this.#reconcileAlone(stream))
+    this.#waiting.delete(stream)
+    const rest = stream.pending
+    stream.pending = ''
+    return storable(rest)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#waiting.clear()
+  }
+
+  #schedule(isFirst: boolean): void {
+    if (this.#flushing || this.#isSoon) return
+    // the last flush lies in the future while the database is left alone
+    const sinceMs = performance.now() - this.#lastFlushAt
+    const waitMs = isFirst && sinceMs >= 0 ? 0 : this.#flushMs - sinceMs
+    if (waitMs <= 0) {
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+      this.#isSoon = true
+      // after the provider's chunk is read to its end: all its tokens go into one row
+      queueMicrotask(() => {
+        this.#isSoon = false
+        this.#flush()
+      })
+    } else this.#timer ??= setTimeout(() => this.#flush(), waitMs)
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#flushing || this.#waiting.size === 0) return
+    this.#flushing = this.#write().then((waitMs) => {
+      this.#flushing = undefined
+      this.#lastFlushAt = performance.now() + waitMs
+      this.#scheduleWaiting()
+    })
+  }
+
+  #scheduleWaiting(): void {
+    for (const stream of this.#waiting) {
+      if (stream.pending === '') continue
+      this.#schedule(stream.timeToFirstTokenMs === null)
+      if (this.#isSoon) break
+    }
+  }
+
+  /** @returns milliseconds to stay away from the database, 0 where it took the deltas */
+  async #write(): Promise<number> {
+    const batch: { stream: DeltaStream; row: DeltaRow }[] = []
+    try {
+      if (this.#uncertain.size > 0) await this.#reconcile([...this.#uncertain])
+      for (const stream of this.#waiting) {
+        const row = takeRow(stream)
+        if (row) batch.push({ stream, row })
+      }
+      this.#waiting.clear()
+      if (batch.length === 0) return 0
+      const seqs = await this.#storage.appendDeltas(batch.map(({ row }) => row))
+      for (const [index, { stream, row }] of batch.entries()) this.#written(stream, row, seqs[index]!)
+      return 0
+    } catch (error) {
+      this.#logger.error('deltas could not be stored; trying again', { error, generations: batch.length })
+      for (const { stream, row } of batch) {
+        stream.pending = row.text + stream.pending
+        this.#uncertain.add(stream)
+        this.#waiting.add(stream)
+      }
+      return retryMs
+    }
+  }
+
+  #written(stream: DeltaStream, row: DeltaRow, seq: number): void {
+    if (seq === 0) {
+      this.#waiting.delete(stream)
+      stream.pending = ''
+      stream.onLost()
+      return
+    }
+    stream.stored += row.text
+    stream.lastSeq = seq
+    stream.timeToFirstTokenMs ??= row.timeToFirstTokenMs
+    this.#log.publish(stream.sessionId, [
+      sessionEvent({
+        kind: 'MessageDelta',
+        sessionId: stream.sessionId,
+        seq,
+        messageId: stream.messageId,
+        offset: row.textOffset,
+        text: row.text,
+        createdAt: new Date(),
+      }),
+    ])
+  }
+
+  /** In the place of a write: one that ran meanwhile would reconcile the stream a second time, or take text from it. */
+  async #reconcileAlone(stream: DeltaStream): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#flushing = promise
+    try {
+      await this.#reconcile([stream])
+    } finally {
+      this.#flushing = undefined
+      resolve()
+      this.#scheduleWaiting()
+    }
+  }
+
+  /** Finds out whether a write whose answer was lost was committed after all, so that it is not stored twice. */
+  async #reconcile(streams: DeltaStream[]): Promise<void> {
+    for (const stream of streams) {
+      const [last] = await this.#storage.read.all<{ seq: number; textOffset: number; data: string }>(
+        `SELECT seq, text_offset AS "textOffset", data FROM session_events
+         WHERE log_id = ? AND seq > ? AND message_seq = ? ORDER BY seq DESC LIMIT 1`,
+        [stream.logId, stream.lastSeq, stream.messageSeq],
+      )
+      this.#uncertain.delete(stream)
+      if (!last) continue
+      stream.pending = stream.pending.slice(last.data.length)
+      stream.stored += last.data
+      stream.lastSeq = last.seq
+      stream.timeToFirstTokenMs ??= Date.now() - stream.startedAt.getTime()
+      // its followers read it from the database: the event comes with a seq that their tail lacks
+      this.#log.publish(stream.sessionId, [
+        sessionEvent({
+          kind: 'MessageDelta',
+          sessionId: stream.sessionId,
+          seq: last.seq,
+          messageId: stream.messageId,
+          offset: last.textOffset,
+          text: last.data,
+        }),
+      ])
+    }
+  }
+}
+
+/** The next delta of a stream; undefined where all that waits is half a character. */
+function takeRow(stream: DeltaStream): DeltaRow | undefined {
+  const { pending } = stream
+  const end = isHighSurrogate(pending.charCodeAt(pending.length - 1)) ? pending.length - 1 : pending.length
+  if (end === 0) return undefined
+  stream.pending = pending.slice(end)
+  return {
+    logId: stream.logId,
+    generationId: stream.generationId,
+    fence: stream.fence,
+    messageId: stream.messageId,
+    messageSeq: stream.messageSeq,
+    textOffset: stream.stored.length,
+    text: storable(pending.slice(0, end)),
+    timeToFirstTokenMs: stream.timeToFirstTokenMs === null ? Date.now() - stream.startedAt.getTime() : null,
+  }
+}
+
+/** Text as both databases can hold it: half a surrogate pair and NUL become U+FFFD. Keeps the length. */
+const storable = (text: string): string => text.toWellFormed().replaceAll('\0', replacement)

@@ -1,0 +1,167 @@
+import type { Bus, Unsubscribe } from '../bus/bus.ts'
+import type { Config } from '../config.ts'
+import { NotFoundError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import { follow } from '../log/follow.ts'
+import type { SessionLog } from '../log/sessionLog.ts'
+import type { Providers } from '../providers/registry.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Topics } from '../topics.ts'
+import { DeltaWriter } from './deltaWriter.ts'
+import { reap } from './reap.ts'
+import { startRun, type Job, type Run } from './run.ts'
+
+export interface GenerationsParts {
+  config: Config
+  logger: Logger
+  storage: Storage
+  bus: Bus<Topics>
+  log: SessionLog
+  providers: Providers
+  nodeId: string
+}
+
+const checkpointMs = 1000
+
+/** The generations that run on this node: starts and stops them, keeps their leases, and ends those whose node is gone. */
+export class Generations {
+  readonly nodeId: string
+  readonly #parts: GenerationsParts
+  readonly #writer: DeltaWriter
+  readonly #running = new Map<string, Run>()
+  #timers: NodeJS.Timeout[] = []
+  #unsubscribe: Unsubscribe | undefined
+
+  constructor(parts: GenerationsParts) {
+    this.nodeId = parts.nodeId
+    this.#parts = parts
+    this.#writer = new DeltaWriter(parts.storage, parts.log, parts.logger, parts.config.deltaFlushMs)
+  }
+
+  async start(): Promise<void> {
+    const { bus, config, storage, log, logger } = this.#parts
+    this.#unsubscribe = await bus.subscribe('stop', 'all', ({ generationId }) => {
+      this.#running.get(generationId)?.abort('stopped')
+    })
+    // SQLite has one node: whatever still runs in the file was left behind by its former self
+    if (storage.dialect.name === 'sqlite')
+      await reap(storage, log, { leaseBefore: new Date(), anyLeaseBut: this.nodeId })
+    const every = (ms: number, what: string, work: () => Promise<unknown>): NodeJS.Timeout =>
+      setInterval(() => void work().catch((error: unknown) => logger.error(`${what} failed`, { error })), ms)
+    this.#timers = [
+      every(config.leaseRenewMs, 'renewing leases', () => this.#renew()),
+      every(config.leaseRenewMs, 'looking for lost generations', () => reap(storage, log, { leaseBefore: new Date() })),
+      every(checkpointMs, 'writing checkpoints', () => this.#checkpoint()),
+    ]
+  }
+
+  /** Runs a generation whose rows are committed. */
+  run(job: Job): void {
+    const { storage, log, logger, providers, config } = this.#parts
+    const run = startRun(
+      { storage, log, logger, providers, writer: this.#writer, contextWindow: config.contextWindow },
+      job,
+    )
+    this.#running.set(job.generationId, run)
+    void run.done.then(() => this.#running.delete(job.generationId))
+  }
+
+  leaseUntil(): Date {
+    return new Date(Date.now() + this.#parts.config.leaseMs)
+  }
+
+  /** On this node. */
+  runningCount(): number {
+    return this.#running.size
+  }
+
+  /**
+   * Stops a generation wherever it runs. Resolves once its provider's connection is closed and its end is stored; at
+   * once where it had ended.
+   * @throws NotFoundError where there is no such generation
+   */
+  async stop(generationId: string): Promise<void> {
+    const local = this.#running.get(generationId)
+    if (local) {
+      local.abort('stopped')
+      await local.done
+      return
+    }
+    const { bus, log } = this.#parts
+    const before = await this.#find(generationId)
+    if (before.hasEnded) return
+    const controller = new AbortController()
+    try {
+      const events = follow(log, before.sessionId, {
+        after: before.lastSeq,
+        viewerId: this.nodeId,
+        signal: controller.signal,
+      })
+      const ended = this.#untilEnded(events, generationId)
+      bus.publish('stop', 'all', { generationId })
+      await ended
+    } finally {
+      controller.abort()
+    }
+  }
+
+  /** Lets running generations end by themselves for up to `timeoutMs` milliseconds, then interrupts them. */
+  async close(timeoutMs: number): Promise<void> {
+    const all = Promise.all([...this.#running.values()].map((run) => run.done))
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
+    })
+    await Promise.race([all, timeout])
+    clearTimeout(timer)
+    // also those that began meanwhile
+    const rest = [...this.#running.values()]
+    for (const run of rest) run.abort('interrupted')
+    await Promise.all(rest.map((run) => run.done))
+    for (const interval of this.#timers) clearInterval(interval)
+    this.#unsubscribe?.()
+    this.#writer.stop()
+  }
+
+  async #untilEnded(events: AsyncGenerator<{ kind: string; subjectId: string | null }>, id: string): Promise<void> {
+    for await (const event of events)
+      if (event.kind === 'SessionDeleted' || (event.kind === 'GenerationEnded' && event.subjectId === id)) return
+  }
+
+  async #find(id: string): Promise<{ sessionId: string; hasEnded: boolean; lastSeq: number }> {
+    const [row] = await this.#parts.storage.read.all<{ sessionId: string; endedAt: unknown; lastSeq: number }>(
+      `SELECT g.session_id AS "sessionId", g.ended_at AS "endedAt", l.last_seq AS "lastSeq"
+       FROM generations g JOIN session_logs l ON l.session_id = g.session_id WHERE g.id = ?`,
+      [id],
+    )
+    if (!row) throw new NotFoundError('There is no such generation.')
+    return { sessionId: row.sessionId, hasEnded: row.endedAt !== null, lastSeq: row.lastSeq }
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#running.size === 0) return
+    const { storage } = this.#parts
+    // only those that run: one whose end could not be stored is left to the reaper
+    await storage.transaction((tx) =>
+      tx.run(
+        `UPDATE generations SET lease_until = ? WHERE owner_node = ? AND ended_at IS NULL AND ${storage.dialect.isIn('id')}`,
+        [this.leaseUntil(), this.nodeId, storage.dialect.list([...this.#running.keys()])],
+      ),
+    )
+  }
+
+  /** Writes the text of long answers into their messages, so that whoever queries them meanwhile adds up few deltas. */
+  async #checkpoint(): Promise<void> {
+    const { storage } = this.#parts
+    for (const { stream } of this.#running.values()) {
+      const { stored, lastSeq } = stream
+      if (stored.length === 0) continue
+      await storage.transaction((tx) =>
+        tx.run(
+          `UPDATE messages SET content = ?, content_seq = ? WHERE id = ? AND content_seq < ? AND status = 'STREAMING'`,
+          [stored, lastSeq, stream.messageId, lastSeq],
+        ),
+      )
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import type { GenerationSettings } from '../entities/session.ts'
+import type { Logger } from '../logger.ts'
+import type { SessionLog } from '../log/sessionLog.ts'
+import { ProviderError } from '../providers/provider.ts'
+import type { Providers } from '../providers/registry.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { DeltaStream, DeltaWriter } from './deltaWriter.ts'
+import { finishGeneration, type Outcome } from './finish.ts'
+import { buildPrompt, estimateTokens } from './prompt.ts'
+
+/** A generation whose rows are stored and that is to be run on this node. */
+export interface Job {
+  generationId: string
+  fence: number
+  sessionId: string
+  logId: number
+  messageId: string
+  messageSeq: number
+  /** The message that it answers. */
+  parentId: string
+  userId: string
+  model: string
+  settings: GenerationSettings
+  startedAt: Date
+}
+
+export interface RunParts {
+  storage: Storage
+  log: SessionLog
+  logger: Logger
+  providers: Providers
+  writer: DeltaWriter
+  /** Tokens, for models whose window is unknown. */
+  contextWindow: number
+}
+
+/** Why a run was aborted from outside: the reason of its signal. */
+export type AbortReason = 'stopped' | 'interrupted' | 'lost'
+
+export interface Run {
+  readonly job: Job
+  readonly stream: DeltaStream
+  /** Settles once the provider's connection is closed and the end is stored. Never rejects. */
+  readonly done: Promise<void>
+  abort(reason: AbortReason): void
+}
+
+/** Runs a model once and writes what it says, to exactly one end. */
+export function startRun(parts: RunParts, job: Job): Run {
+  const controller = new AbortController()
+  const stream: DeltaStream = {
+    sessionId: job.sessionId,
+    logId: job.logId,
+    generationId: job.generationId,
+    fence: job.fence,
+    messageId: job.messageId,
+    messageSeq: job.messageSeq,
+    startedAt: job.startedAt,
+    stored: '',
+    pending: '',
+    lastSeq: job.messageSeq,
+    timeToFirstTokenMs: null,
+    onLost: () => controller.abort('lost' satisfies AbortReason),
+  }
+  return {
+    job,
+    stream,
+    done: run(parts, job, stream, controller.signal),
+    abort: (reason) => controller.abort(reason),
+  }
+}
+
+async function run(parts: RunParts, job: Job, stream: DeltaStream, signal: AbortSignal): Promise<void> {
+  const { storage, log, logger, providers, writer } = parts
+  let attempts = 0
+  let promptCharacters = 0
+  let usage: Outcome['usage'] | undefined
+  let failure: unknown
+  try {
+    const contextWindow = providers.find(job.model).contextWindow ?? parts.contextWindow
+    const messages = await buildPrompt(storage, { messageId: job.parentId, settings: job.settings, contextWindow })
+    for (const { content } of messages) promptCharacters += content.length
+    signal.throwIfAborted()
+    const { temperature, topP, maxTokens } = job.settings
+    const request = {
+      messages,
+      temperature: temperature ?? undefined,
+      topP: topP ?? undefined,
+      maxTokens: maxTokens ?? undefined,
+    }
+    await providers.stream(job.model, request, {
+      signal,
+      onAttempt(attempt) {
+        attempts = attempt
+        usage = undefined
+      },
+      sink(part) {
+        if (part.type === 'text') writer.push(stream, part.text)
+        else if (part.type === 'usage') usage = { ...part, isEstimated: false }
+      },
+    })
+  } catch (error) {
+    failure = error
+  }
+  if (signal.reason === ('lost' satisfies AbortReason)) return
+  const ending = endOf(signal, failure)
+  if (ending.error?.code === 'INTERNAL')
+    logger.error('a generation failed', { error: failure, generation: job.generationId })
+  await untilItWorks(logger, signal, async () => {
+    const rest = await writer.finish(stream)
+    const content = stream.stored + rest
+    const isOurs = await finishGeneration(storage, log, {
+      ...job,
+      content,
+      storedLength: stream.stored.length,
+      outcome: {
+        ...ending,
+        attempts,
+        timeToFirstTokenMs: rest && stream.timeToFirstTokenMs === null ? Date.now() - job.startedAt.getTime() : null,
+        usage: usage ?? {
+          promptTokens: estimateTokens(promptCharacters),
+          completionTokens: estimateTokens(content.length),
+          isEstimated: true,
+        },
+      },
+    }).catch((error: unknown) => {
+      stream.pending = rest
+      throw error
+    })
+    if (!isOurs) logger.warn('a generation had been ended by another node', { generation: job.generationId })
+  })
+}
+
+/** What became of a run, from why its stream ended. */
+function endOf(signal: AbortSignal, failure: unknown): Pick<Outcome, 'status' | 'error'> {
+  const reason = signal.aborted ? (signal.reason as AbortReason) : undefined
+  if (failure === undefined) return { status: 'COMPLETE', error: null }
+  if (reason === 'stopped') return { status: 'STOPPED', error: null }
+  if (reason === 'interrupted')
+    return {
+      status: 'INTERRUPTED',
+      error: {
+        code: 'INTERRUPTED',
+        message: 'The server was shut down while it was answering. Send the message again.',
+      },
+    }
+  if (failure instanceof ProviderError)
+    return { status: 'FAILED', error: { code: failure.code, message: failure.message } }
+  return {
+    status: 'FAILED',
+    error: { code: 'INTERNAL', message: 'The answer could not be made. Send the message again.' },
+  }
+}
+
+const retryMs = [100, 500, 2_000, 5_000]
+
+/** The end of a generation is stored also where the database is away for a while; after that the reaper writes it. */
+async function untilItWorks(logger: Logger, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  for (const wait of [...retryMs, undefined]) {
+    try {
+      await work()
+      return
+    } catch (error) {
+      logger.error('the end of a generation could not be stored', { error })
+      if (wait === undefined || signal.reason === ('lost' satisfies AbortReason)) return
+      await new Promise((resolve) => setTimeout(resolve, wait))
+    }
+  }
+}
