@@ -1,0 +1,113 @@
+import type { Context } from '../context.ts'
+import { NotFoundError } from '../errors.ts'
+import { requireSession, requireViewer } from '../guards/access.ts'
+import { sessionEvent, type SessionEvent } from '../log/event.ts'
+import { checkPosition, follow } from '../log/follow.ts'
+import { storedText } from '../generation/prompt.ts'
+import { isUuid } from './validation.ts'
+
+interface FollowInput {
+  sessionId: string
+  after?: number | null
+}
+
+/** Whether the viewer may follow a session from there: returns their id, or throws what a subscription is refused with. */
+export async function authorizeFollow(ctx: Context, { sessionId, after }: FollowInput): Promise<string> {
+  const viewer = requireViewer(ctx)
+  await requireSession(ctx, sessionId, 'read')
+  checkPosition(after ?? null)
+  return viewer.id
+}
+
+/** Everything in one session, from a position on. */
+export async function followSession(
+  ctx: Context,
+  { sessionId, after }: FollowInput,
+): Promise<AsyncIterable<SessionEvent>> {
+  const viewerId = await authorizeFollow(ctx, { sessionId, after })
+  return follow(ctx.log, sessionId.toLowerCase(), { after: after ?? null, viewerId })
+}
+
+/** Who is typing in one session, but for the viewer. */
+export async function followTyping(
+  ctx: Context,
+  { sessionId }: { sessionId: string },
+): Promise<AsyncIterable<SessionEvent>> {
+  const viewer = requireViewer(ctx)
+  await requireSession(ctx, sessionId, 'read')
+  return onlyTyping(follow(ctx.log, sessionId.toLowerCase(), { after: null, viewerId: viewer.id }))
+}
+
+async function* onlyTyping(events: AsyncGenerator<SessionEvent>): AsyncGenerator<SessionEvent> {
+  for await (const event of events) if (event.kind === 'TypingChanged') yield event
+}
+
+/** One message's text: what lies beyond `offset` first, as one delta, then live, until the message is whole. */
+export async function followMessage(
+  ctx: Context,
+  { messageId, offset }: { messageId: string; offset: number },
+): Promise<AsyncIterable<SessionEvent>> {
+  const viewer = requireViewer(ctx)
+  checkPosition(offset)
+  const message = isUuid(messageId) ? await readText(ctx, messageId.toLowerCase()) : undefined
+  if (!message) throw new NotFoundError('There is no such message, or you may not see it.')
+  await requireSession(ctx, message.sessionId, 'read')
+  return messageText(ctx, messageId.toLowerCase(), offset, viewer.id)
+}
+
+interface MessageText {
+  sessionId: string
+  status: string
+  content: string
+  /** `seq` of the last stored delta in `content`; null where it is empty. */
+  deltaSeq: number | null
+  lastSeq: number
+}
+
+async function* messageText(
+  ctx: Context,
+  messageId: string,
+  offset: number,
+  viewerId: string,
+): AsyncGenerator<SessionEvent> {
+  const message = await readText(ctx, messageId)
+  if (!message) return
+  const { sessionId, content, deltaSeq, lastSeq, status } = message
+  let length = offset
+  if (content.length > offset) {
+    yield sessionEvent({
+      kind: 'MessageDelta',
+      sessionId,
+      seq: deltaSeq,
+      messageId,
+      offset,
+      text: content.slice(offset),
+    })
+    length = content.length
+  }
+  if (status !== 'PENDING' && status !== 'STREAMING') return
+  for await (const event of follow(ctx.log, sessionId, { after: lastSeq, viewerId })) {
+    if (event.kind === 'MessageDelta' && event.messageId === messageId) {
+      // a reader who has more than is stored yet is told only of what is new to them
+      const known = Math.max(length - event.offset, 0)
+      if (known >= event.text.length) continue
+      length = event.offset + event.text.length
+      yield known === 0 ? event : { ...event, offset: event.offset + known, text: event.text.slice(known) }
+    } else if (event.kind === 'GenerationEnded' && event.subjectId !== null) {
+      const generation = await ctx.loaders.generation.clear(event.subjectId).load(event.subjectId)
+      if (generation?.messageId === messageId) return
+    }
+  }
+}
+
+/** A message's text with the position of the log that it belongs to, from one statement and so of one moment. */
+async function readText(ctx: Context, messageId: string): Promise<MessageText | undefined> {
+  const [row] = await ctx.storage.read.all<MessageText>(
+    `SELECT messages.session_id AS "sessionId", messages.status, ${storedText(ctx.storage)} AS content, l.last_seq AS "lastSeq",
+       (SELECT max(e.seq) FROM session_events e
+        WHERE e.log_id = l.log_id AND e.seq > messages.seq AND e.message_seq = messages.seq) AS "deltaSeq"
+     FROM messages JOIN session_logs l ON l.session_id = messages.session_id WHERE messages.id = ?`,
+    [messageId],
+  )
+  return row
+}

@@ -1,0 +1,205 @@
+import DataLoader from 'dataloader'
+import type { Services } from '../context.ts'
+import { NotFoundError } from '../errors.ts'
+import { storedText } from '../generation/prompt.ts'
+import type { Row } from '../storage/storage.ts'
+import { readPositions, type MessagePageRequest } from './messagePages.ts'
+import {
+  generationColumns,
+  generationOf,
+  messageColumns,
+  messageOf,
+  participantColumns,
+  participantOf,
+  sessionColumns,
+  sessionOf,
+  userColumns,
+  userOf,
+  type GenerationOfMessage,
+  type GenerationRow,
+  type MessageRow,
+  type ParticipantRow,
+  type SessionRow,
+  type Usage,
+  type UserRow,
+} from '../storage/rows.ts'
+
+type Parts = Pick<Services, 'storage' | 'presence'>
+
+/**
+ * Reads by id, each kind in one statement for all that is asked at once. Lives as long as an operation or one event of
+ * a subscription; a loader is made when it is first used, since most events need none.
+ */
+export class Loaders {
+  readonly #parts: Parts
+  #made = new Map<string, unknown>()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Forgets what was read, for whoever has changed it. */
+  clearAll(): void {
+    this.#made.clear()
+  }
+
+  /** @throws NotFoundError for an unknown id */
+  get user(): DataLoader<string, UserRow> {
+    return this.#loader('user', async (ids) => {
+      const rows = await this.#byIds(`SELECT ${userColumns('u')} FROM users u WHERE`, 'u.id', ids)
+      return inOrder(
+        ids,
+        rows.map((row) => userOf(row)),
+        (user) => user.id,
+      ).map((user) => user ?? gone('user'))
+    })
+  }
+
+  /** @throws NotFoundError for an unknown id */
+  get session(): DataLoader<string, SessionRow> {
+    return this.#loader('session', async (ids) => {
+      const rows = await this.#byIds(
+        `SELECT ${sessionColumns('s')}, ${userColumns('o', 'owner:')} FROM sessions s JOIN users o ON o.id = s.owner_id WHERE`,
+        's.id',
+        ids,
+      )
+      for (const row of rows) this.user.prime(row['owner:id'] as string, userOf(row, 'owner:'))
+      return inOrder(ids, rows.map(sessionOf), (session) => session.id).map((session) => session ?? gone('session'))
+    })
+  }
+
+  get message(): DataLoader<string, MessageRow | null> {
+    return this.#loader('message', async (ids) => {
+      const { storage } = this.#parts
+      const rows = await this.#byIds(
+        `SELECT ${messageColumns('messages')}, ${storedText(storage)} AS content FROM messages WHERE`,
+        'messages.id',
+        ids,
+      )
+      return inOrder(ids, rows.map(messageOf), (message) => message.id)
+    })
+  }
+
+  get generation(): DataLoader<string, GenerationRow | null> {
+    return this.#loader('generation', async (ids) => {
+      const rows = await this.#byIds(`SELECT ${generationColumns('g')} FROM generations g WHERE`, 'g.id', ids)
+      return inOrder(ids, rows.map(generationOf), (generation) => generation.id)
+    })
+  }
+
+  /** The generation that writes a message, by the message's id, with its usage and error. */
+  get generationOfMessage(): DataLoader<string, GenerationOfMessage | null> {
+    return this.#loader('generationOfMessage', async (ids) => {
+      const rows = await this.#byIds(
+        `SELECT ${generationColumns('g')}, u.prompt_tokens AS "promptTokens", u.completion_tokens AS "completionTokens",
+           u.is_estimated AS "isEstimated"
+         FROM generations g LEFT JOIN usage_records u ON u.generation_id = g.id WHERE`,
+        'g.message_id',
+        ids,
+      )
+      return inOrder(ids, rows.map(generationOfMessage), ({ generation }) => generation.messageId)
+    })
+  }
+
+  /** A session's participants, by its id; who came first comes first. */
+  get participants(): DataLoader<string, ParticipantRow[]> {
+    return this.#loader('participants', async (ids) => {
+      const rows = await this.#byIds(
+        `SELECT ${participantColumns('p')}, ${userColumns('u', 'user:')} FROM participants p JOIN users u ON u.id = p.user_id WHERE`,
+        'p.session_id',
+        ids,
+        'ORDER BY p.joined_at, p.user_id',
+      )
+      for (const row of rows) this.user.prime(row['user:id'] as string, userOf(row, 'user:'))
+      const bySession = Map.groupBy(rows.map(participantOf), ({ sessionId }) => sessionId)
+      return ids.map((id) => bySession.get(id) ?? [])
+    })
+  }
+
+  /** What all generations of a session used, by its id. */
+  get sessionUsage(): DataLoader<string, Usage> {
+    return this.#loader('sessionUsage', async (ids) => {
+      const rows = await this.#byIds(
+        `SELECT u.session_id AS "sessionId", sum(u.prompt_tokens) AS "promptTokens",
+           sum(u.completion_tokens) AS "completionTokens", max(CASE WHEN u.is_estimated THEN 1 ELSE 0 END) AS "isEstimated"
+         FROM usage_records u WHERE`,
+        'u.session_id',
+        ids,
+        'GROUP BY u.session_id',
+      )
+      const bySession = new Map(rows.map((row) => [row.sessionId, usageOf(row)]))
+      return ids.map((id) => bySession.get(id) ?? { promptTokens: 0, completionTokens: 0, isEstimated: false })
+    })
+  }
+
+  /** Whether a user has a connection open, by their id. */
+  get online(): DataLoader<string, boolean> {
+    return this.#loader('online', async (ids) => {
+      const online = await this.#parts.presence.onlineAmong(ids)
+      return ids.map((id) => online.has(id))
+    })
+  }
+
+  /** Position of a session's newest event. Of the same moment as the pages of messages that are asked together with it. */
+  async lastSeq(sessionId: string): Promise<number> {
+    return (await this.#positions.load({ sessionId, page: null })) as number
+  }
+
+  /** One page of a session's messages in the order of reading, one more than its limit where there are more. */
+  async messagePage(sessionId: string, page: MessagePageRequest): Promise<MessageRow[]> {
+    const rows = (await this.#positions.load({ sessionId, page })) as MessageRow[]
+    for (const row of rows) this.message.prime(row.id, row)
+    return rows
+  }
+
+  get #positions() {
+    let loader = this.#made.get('positions') as ReturnType<typeof makePositions> | undefined
+    if (!loader) this.#made.set('positions', (loader = makePositions(this.#parts)))
+    return loader
+  }
+
+  #loader<T>(name: string, load: (ids: readonly string[]) => Promise<T[]>): DataLoader<string, Exclude<T, Error>> {
+    let loader = this.#made.get(name) as DataLoader<string, Exclude<T, Error>> | undefined
+    if (!loader) {
+      loader = new DataLoader(load as (ids: readonly string[]) => Promise<Exclude<T, Error>[]>)
+      this.#made.set(name, loader)
+    }
+    return loader
+  }
+
+  #byIds(select: string, column: string, ids: readonly string[], rest = ''): Promise<Row[]> {
+    const { dialect, read } = this.#parts.storage
+    return read.all(`${select} ${dialect.isIn(column)} ${rest}`, [dialect.list(ids)])
+  }
+}
+
+export const createLoaders = (parts: Parts): Loaders => new Loaders(parts)
+
+const makePositions = ({ storage }: Parts) =>
+  new DataLoader((requests: Parameters<typeof readPositions>[1]) => readPositions(storage, requests), {
+    cacheKeyFn: (request) => JSON.stringify(request),
+  })
+
+function inOrder<T>(ids: readonly string[], rows: T[], idOf: (row: T) => string): (T | null)[] {
+  const byId = new Map(rows.map((row) => [idOf(row), row]))
+  return ids.map((id) => byId.get(id) ?? null)
+}
+
+const gone = (what: string): NotFoundError => new NotFoundError(`The ${what} is gone.`)
+
+const usageOf = (row: Row): Usage => ({
+  // sums are strings from PostgreSQL
+  promptTokens: Number(row.promptTokens),
+  completionTokens: Number(row.completionTokens),
+  isEstimated: Boolean(row.isEstimated),
+})
+
+function generationOfMessage(row: Row): GenerationOfMessage {
+  const generation = generationOf(row)
+  const { errorCode, errorMessage } = generation
+  return {
+    generation,
+    usage: row.promptTokens === null ? null : usageOf(row),
+    error: errorCode ? { code: errorCode, message: errorMessage ?? '' } : null,
+  }
+}

@@ -1,0 +1,42 @@
+import type { Context } from '../context.ts'
+import { findSession, requireViewer } from '../guards/access.ts'
+import { connect, parsePage, type Connection, type PageArgs } from './connection.ts'
+import type { GenerationOfMessage, MessageRow, SessionRow } from '../storage/rows.ts'
+import { isUuid } from './validation.ts'
+
+const maxSeq = 2 ** 31 - 1
+
+const parseSeq = (key: string): number | undefined =>
+  /^\d{1,10}$/.test(key) && Number(key) <= maxSeq ? Number(key) : undefined
+
+/** A message that the viewer may read; null for any other id. */
+export async function message(ctx: Context, { id }: { id: string }): Promise<MessageRow | null> {
+  requireViewer(ctx)
+  const found = isUuid(id) ? await ctx.loaders.message.load(id.toLowerCase()) : null
+  return found && (await findSession(ctx, found.sessionId)) ? found : null
+}
+
+/**
+ * A page of a session's messages, oldest first. Nothing is awaited before the loader is asked, so that the pages of all
+ * sessions and their `lastSeq` are read together.
+ */
+export async function messagesOf(ctx: Context, session: SessionRow, args: PageArgs): Promise<Connection<MessageRow>> {
+  const page = parsePage(args, parseSeq)
+  const rows = await ctx.loaders.messagePage(session.id, {
+    limit: page.limit,
+    fromEnd: page.fromEnd,
+    after: page.after ?? 0,
+    before: page.before ?? maxSeq,
+  })
+  return connect(
+    rows,
+    page,
+    ({ seq }) => String(seq),
+    () => session.messageCount,
+  )
+}
+
+/** The run of the model that writes a message; null for one that no model writes. */
+export async function generationOfMessage(ctx: Context, of: MessageRow): Promise<GenerationOfMessage | null> {
+  return of.role === 'ASSISTANT' ? ctx.loaders.generationOfMessage.load(of.id) : null
+}

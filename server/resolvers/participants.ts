@@ -1,0 +1,91 @@
+import type { Context } from '../context.ts'
+import type { ParticipantRole } from '../entities/participant.ts'
+import { ForbiddenError, InvalidInputError, NotFoundError } from '../errors.ts'
+import { requireSession, requireViewer } from '../guards/access.ts'
+import type { Tx } from '../storage/storage.ts'
+import { audit } from './audit.ts'
+import { participantColumns, participantOf, type ParticipantRow, type SessionRow } from '../storage/rows.ts'
+import { lockSession } from './session.ts'
+import { isUuid } from './validation.ts'
+import { tellViewer, tellViewers } from './viewerEvents.ts'
+
+/** Takes the viewer out of a session that they joined. */
+export async function leaveSession(ctx: Context, input: { sessionId: string }): Promise<{ sessionId: string }> {
+  const startedAt = performance.now()
+  const viewer = requireViewer(ctx)
+  const { session, role } = await requireSession(ctx, input.sessionId, 'read')
+  if (role === 'OWNER') throw new ForbiddenError("An owner can't leave their session; delete it instead.")
+  await ctx.storage.transaction(async (tx) => {
+    await takeOut(tx, ctx, session.id, viewer.id)
+    await audit(tx, ctx, { action: 'leaveSession', sessionId: session.id, subjectId: viewer.id, startedAt })
+  })
+  return { sessionId: session.id }
+}
+
+/** Takes someone else out of the viewer's own session. */
+export async function removeParticipant(
+  ctx: Context,
+  input: { sessionId: string; userId: string },
+): Promise<{ session: SessionRow }> {
+  const startedAt = performance.now()
+  const viewer = requireViewer(ctx)
+  const { session } = await requireSession(ctx, input.sessionId, 'own')
+  const userId = participantId(input.userId)
+  if (userId === viewer.id) throw new ForbiddenError("An owner can't be removed from their session; delete it instead.")
+  await ctx.storage.transaction(async (tx) => {
+    await takeOut(tx, ctx, session.id, userId)
+    await audit(tx, ctx, { action: 'removeParticipant', sessionId: session.id, subjectId: userId, startedAt })
+  })
+  return { session }
+}
+
+/** Gives a participant of the viewer's own session another role. */
+export async function changeParticipantRole(
+  ctx: Context,
+  input: { sessionId: string; userId: string; role: ParticipantRole },
+): Promise<{ participant: ParticipantRow }> {
+  const startedAt = performance.now()
+  const viewer = requireViewer(ctx)
+  const { session } = await requireSession(ctx, input.sessionId, 'own')
+  const { role } = input
+  if (role === 'OWNER') {
+    throw new InvalidInputError([{ path: ['role'], message: 'Must be MEMBER or VIEWER: a session has one owner.' }])
+  }
+  const userId = participantId(input.userId)
+  if (userId === viewer.id) throw new ForbiddenError("An owner's role can't be changed.")
+  return ctx.storage.transaction(async (tx) => {
+    await lockSession(tx, ctx, session.id)
+    const before = await read(tx, session.id, userId)
+    if (before.role === role) return { participant: before }
+    await tx.run(`UPDATE participants SET role = ? WHERE session_id = ? AND user_id = ?`, [role, session.id, userId])
+    await ctx.log.append(tx, session.id, [{ kind: 'ParticipantChanged', subjectId: userId, role }])
+    await audit(tx, ctx, { action: 'changeParticipantRole', sessionId: session.id, subjectId: userId, startedAt })
+    await tellViewers(tx, ctx, session.id, 'SessionChanged')
+    return { participant: { ...before, role } }
+  })
+}
+
+const unknown = () => new NotFoundError('There is no such participant in this session.')
+
+function participantId(id: string): string {
+  if (!isUuid(id)) throw unknown()
+  return id.toLowerCase()
+}
+
+async function read(tx: Tx, sessionId: string, userId: string): Promise<ParticipantRow> {
+  const [row] = await tx.all(
+    `SELECT ${participantColumns('p')} FROM participants p WHERE p.session_id = ? AND p.user_id = ?`,
+    [sessionId, userId],
+  )
+  if (!row) throw unknown()
+  return participantOf(row)
+}
+
+async function takeOut(tx: Tx, ctx: Context, sessionId: string, userId: string): Promise<void> {
+  await lockSession(tx, ctx, sessionId)
+  const left = await tx.run(`DELETE FROM participants WHERE session_id = ? AND user_id = ?`, [sessionId, userId])
+  if (left === 0) throw unknown()
+  await ctx.log.append(tx, sessionId, [{ kind: 'ParticipantLeft', subjectId: userId }])
+  tellViewer(tx, ctx, userId, { kind: 'SessionUnlisted', sessionId })
+  await tellViewers(tx, ctx, sessionId, 'SessionChanged')
+}

@@ -1,0 +1,143 @@
+import type { ObjectRef } from '@pothos/core'
+import { GraphQLError } from 'graphql'
+import {
+  ConflictError,
+  ForbiddenError,
+  InvalidInputError,
+  NotFoundError,
+  ParleyError,
+  ProviderUnavailableError,
+  RateLimitedError,
+  type ErrorCode as Code,
+  type FieldError as FieldErrorShape,
+} from '../errors.ts'
+import { builder } from './builder.ts'
+import { describedEnum } from './describedEnum.ts'
+
+export const ErrorCode = describedEnum<Code>('ErrorCode', 'What went wrong, for programs.', {
+  UNAUTHENTICATED: 'Nobody is signed in, or the token is wrong or has expired.',
+  FORBIDDEN: 'The viewer may see it but not do this.',
+  NOT_FOUND: 'There is none, or the viewer may not read it.',
+  INVALID_INPUT: 'An argument or input field has a value that is not allowed.',
+  CONFLICT: 'The id is already in use for something else.',
+  RATE_LIMITED: 'Too many calls in a short time; try again after `retryAfterMs`.',
+  TOO_MANY_GENERATIONS: 'As many generations as the viewer may have at once are running; wait for one to end.',
+  PROVIDER_UNAVAILABLE: "The model's provider can't be reached.",
+  PROVIDER_ERROR: "The model's provider answered with an error or with something unreadable.",
+  PROVIDER_TIMEOUT: "The model's provider took too long to answer or to go on.",
+  CONTEXT_TOO_LONG: "The conversation is longer than the model's context window.",
+  STOPPED: 'Someone stopped it.',
+  INTERRUPTED: 'The server that was writing it died.',
+  INTERNAL: 'An error of the server itself; its log tells more.',
+})
+
+const ErrorInterface = builder.interfaceRef<ParleyError>('Error').implement({
+  description:
+    'Every failure that a client can act on. Mutations return it as a member of their result; queries carry `code` in `extensions.code`.',
+  fields: (t) => ({
+    code: t.expose('code', { type: ErrorCode, description: 'What went wrong, for programs.' }),
+    message: t.exposeString('message', { description: 'What went wrong and what to do, for people.' }),
+  }),
+})
+
+const FieldError = builder.objectRef<FieldErrorShape>('FieldError').implement({
+  description: 'One input field that was refused.',
+  fields: (t) => ({
+    path: t.exposeStringList('path', { description: 'Path into the input, e.g. ["settings", "temperature"].' }),
+    message: t.exposeString('message', { description: 'What the field may be, for people.' }),
+  }),
+})
+
+builder.objectType(InvalidInputError, {
+  name: 'InvalidInputError',
+  description: 'Input fields have values that are not allowed. Nothing was changed.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    fields: t.expose('fields', { type: [FieldError], description: 'One entry for each offending input field.' }),
+  }),
+})
+
+builder.objectType(NotFoundError, {
+  name: 'NotFoundError',
+  description: 'There is none, or the viewer may not read it; the two are not told apart.',
+  interfaces: [ErrorInterface],
+})
+
+builder.objectType(ForbiddenError, {
+  name: 'ForbiddenError',
+  description: 'The viewer may not do this.',
+  interfaces: [ErrorInterface],
+})
+
+builder.objectType(ConflictError, {
+  name: 'ConflictError',
+  description: 'The id was already used for something else. Take a new one.',
+  interfaces: [ErrorInterface],
+})
+
+builder.objectType(RateLimitedError, {
+  name: 'RateLimitedError',
+  description: 'Too many calls in a short time, or too many generations at once.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    retryAfterMs: t.exposeInt('retryAfterMs', {
+      description: 'Milliseconds until the same call may succeed.',
+    }),
+  }),
+})
+
+builder.objectType(ProviderUnavailableError, {
+  name: 'ProviderUnavailableError',
+  description: "The model's provider can't be reached now.",
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    provider: t.exposeString('provider', { description: "The provider's name, e.g. `local`." }),
+  }),
+})
+
+type ErrorClass =
+  | typeof InvalidInputError
+  | typeof NotFoundError
+  | typeof ForbiddenError
+  | typeof ConflictError
+  | typeof RateLimitedError
+  | typeof ProviderUnavailableError
+
+/**
+ * A mutation's result. Errors of the named classes that its resolver throws become data; any other goes on as a
+ * top-level error.
+ */
+export const resultUnion = <Success extends object>(
+  name: string,
+  description: string,
+  success: ObjectRef<PothosSchemaTypes.ExtendDefaultTypes<{}>, Success> | ObjectRef<any, Success>,
+  errors: ErrorClass[],
+) =>
+  builder.errorUnion<ObjectRef<any, Success> | ErrorClass>(name, {
+    description,
+    types: [success, ...errors],
+    resolveType: () => success.name,
+  })
+
+/**
+ * What the outside may see of an error: a failure that a client can act on with its code, a fault in the document as
+ * it is, anything else as "Unexpected error.".
+ * @param onUnexpected gets the whole of what is masked, for the log
+ */
+export function toGraphQLError(error: unknown, onUnexpected?: (error: unknown) => void): GraphQLError {
+  const isLocated = error instanceof GraphQLError
+  const cause: unknown = isLocated ? error.originalError : error
+  const place = isLocated
+    ? { nodes: error.nodes, source: error.source, positions: error.positions, path: error.path }
+    : {}
+  if (cause instanceof ParleyError) {
+    const extensions: Record<string, unknown> = { code: cause.code }
+    if (cause instanceof InvalidInputError) extensions.fields = cause.fields
+    if (cause instanceof RateLimitedError) extensions.retryAfterMs = cause.retryAfterMs
+    if (cause instanceof ProviderUnavailableError) extensions.provider = cause.provider
+    return new GraphQLError(cause.message, { ...place, extensions })
+  }
+  if (isLocated && (cause === undefined || cause instanceof GraphQLError)) return error
+  onUnexpected?.(cause)
+  return new GraphQLError('Unexpected error.', { ...place, extensions: { code: 'INTERNAL' } })
+}

@@ -1,0 +1,74 @@
+import { ForbiddenError, NotFoundError } from '../errors.ts'
+import { messageOfGeneration } from '../resolvers/events.ts'
+import type { GenerationRow } from '../storage/rows.ts'
+import { stopGeneration } from '../resolvers/stopGeneration.ts'
+import { builder } from './builder.ts'
+import { resultUnion } from './errors.ts'
+import { MessageStatus } from './message.ts'
+import { Model } from './model.ts'
+import { Node } from './node.ts'
+import { Generation, Message } from './refs.ts'
+
+Generation.implement({
+  description: 'One run of a model that writes one assistant message.',
+  interfaces: [Node],
+  fields: (t) => ({
+    message: t.field({
+      type: Message,
+      description: 'What it writes.',
+      resolve: (of, _args, ctx) => messageOfGeneration(ctx, of),
+    }),
+    status: t.expose('status', { type: MessageStatus, description: 'How far it has come.' }),
+    model: t.field({
+      type: Model,
+      description: 'Who writes; after a fallback, the one that answered.',
+      resolve: ({ model }, _args, ctx) => ctx.providers.find(model),
+    }),
+    attempts: t.exposeInt('attempts', {
+      description: 'How often the provider was called; above 1 after a retry or a fallback.',
+    }),
+    timeToFirstTokenMs: t.exposeInt('timeToFirstTokenMs', {
+      nullable: true,
+      description: 'Milliseconds from its start to its first token; null until there is one.',
+    }),
+    responseTimeMs: t.exposeInt('responseTimeMs', {
+      nullable: true,
+      description: 'Milliseconds from its start to its end; null until it has ended.',
+    }),
+    startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When it was asked for.' }),
+    endedAt: t.expose('endedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it ended; null while it runs.',
+    }),
+  }),
+})
+
+const StopGenerationInput = builder.inputType('StopGenerationInput', {
+  description: 'What to stop.',
+  fields: (t) => ({
+    generationId: t.id({ required: true, description: 'A generation in a session that the viewer may write in.' }),
+  }),
+})
+
+const StopGenerationSuccess = builder.objectRef<{ generation: GenerationRow }>('StopGenerationSuccess').implement({
+  description: 'The generation runs no more.',
+  fields: (t) => ({
+    generation: t.expose('generation', {
+      type: Generation,
+      description: 'The generation as it ended; it may have ended by itself just before.',
+    }),
+  }),
+})
+
+builder.mutationField('stopGeneration', (t) =>
+  t.field({
+    type: resultUnion('StopGenerationResult', 'What became of `stopGeneration`.', StopGenerationSuccess, [
+      NotFoundError,
+      ForbiddenError,
+    ]),
+    description: "Returns once the provider's connection is closed; from any node.",
+    args: { input: t.arg({ type: StopGenerationInput, required: true, description: 'What to stop.' }) },
+    resolve: async (_, { input }, ctx) => ({ generation: await stopGeneration(ctx, input) }),
+  }),
+)

@@ -1,0 +1,27 @@
+import { node, type NodeRow } from '../resolvers/node.ts'
+import { builder } from './builder.ts'
+
+const typeName = (row: NodeRow) => {
+  if ('subject' in row) return 'User'
+  if ('ownerId' in row) return 'Session'
+  return 'messageId' in row ? 'Generation' : 'Message'
+}
+
+export const Node = builder.interfaceRef<NodeRow>('Node').implement({
+  description:
+    'Ids are UUIDs, unique across all types; version 7 where the server makes them. `node` finds any that the viewer may read.',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'A UUID, unique across all types.' }),
+  }),
+  resolveType: typeName,
+})
+
+builder.queryField('node', (t) =>
+  t.field({
+    type: Node,
+    nullable: true,
+    description: 'Whatever has this id: null where there is none or the viewer may not read it.',
+    args: { id: t.arg.id({ required: true, description: 'Id of a user, session, message or generation.' }) },
+    resolve: (_, args, ctx) => node(ctx, args),
+  }),
+)

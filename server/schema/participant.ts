@@ -1,0 +1,123 @@
+import type { ParticipantRole as Role } from '../entities/participant.ts'
+import { ForbiddenError, InvalidInputError, NotFoundError } from '../errors.ts'
+import { changeParticipantRole, leaveSession, removeParticipant } from '../resolvers/participants.ts'
+import type { ParticipantRow, SessionRow } from '../storage/rows.ts'
+import { builder } from './builder.ts'
+import { describedEnum } from './describedEnum.ts'
+import { resultUnion } from './errors.ts'
+import { Session } from './refs.ts'
+import { User } from './user.ts'
+
+export const ParticipantRole = describedEnum<Role>('ParticipantRole', 'What someone may do in a session.', {
+  OWNER: 'Everything: also settings, invitations, roles and deletion. Each session has exactly one.',
+  MEMBER: 'Reads and writes.',
+  VIEWER: 'Reads.',
+})
+
+export const Participant = builder.objectRef<ParticipantRow>('Participant').implement({
+  description: 'Someone who takes part in a session.',
+  fields: (t) => ({
+    user: t.field({
+      type: User,
+      description: 'Who it is.',
+      resolve: ({ userId }, _args, ctx) => ctx.loaders.user.load(userId),
+    }),
+    role: t.expose('role', { type: ParticipantRole, description: 'What they may do.' }),
+    joinedAt: t.expose('joinedAt', { type: 'DateTime', description: 'When they came to the session.' }),
+    lastSeenAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'Last time this person was connected or wrote; null if never.',
+      resolve: async ({ userId }, _args, ctx) => (await ctx.loaders.user.load(userId)).lastSeenAt,
+    }),
+    isOnline: t.boolean({
+      description: 'Whether they have a connection open now, on any node.',
+      resolve: ({ userId }, _args, ctx) => ctx.loaders.online.load(userId),
+    }),
+  }),
+})
+
+const LeaveSessionInput = builder.inputType('LeaveSessionInput', {
+  description: 'What to leave.',
+  fields: (t) => ({
+    sessionId: t.id({ required: true, description: 'A session that the viewer joined.' }),
+  }),
+})
+
+const LeaveSessionSuccess = builder.objectRef<{ sessionId: string }>('LeaveSessionSuccess').implement({
+  description: 'The viewer is no longer in the session.',
+  fields: (t) => ({
+    sessionId: t.exposeID('sessionId', { description: 'The session that was left.' }),
+  }),
+})
+
+builder.mutationField('leaveSession', (t) =>
+  t.field({
+    type: resultUnion('LeaveSessionResult', 'What became of `leaveSession`.', LeaveSessionSuccess, [
+      NotFoundError,
+      ForbiddenError,
+    ]),
+    description: "An owner can't leave their session; they delete it.",
+    args: { input: t.arg({ type: LeaveSessionInput, required: true, description: 'What to leave.' }) },
+    resolve: (_, { input }, ctx) => leaveSession(ctx, input),
+  }),
+)
+
+const RemoveParticipantInput = builder.inputType('RemoveParticipantInput', {
+  description: 'Whom to remove, and from what.',
+  fields: (t) => ({
+    sessionId: t.id({ required: true, description: "One of the viewer's own sessions." }),
+    userId: t.id({ required: true, description: 'A participant other than the owner.' }),
+  }),
+})
+
+const RemoveParticipantSuccess = builder.objectRef<{ session: SessionRow }>('RemoveParticipantSuccess').implement({
+  description: 'The participant is removed.',
+  fields: (t) => ({
+    session: t.expose('session', { type: Session, description: 'The session as it is now.' }),
+  }),
+})
+
+builder.mutationField('removeParticipant', (t) =>
+  t.field({
+    type: resultUnion('RemoveParticipantResult', 'What became of `removeParticipant`.', RemoveParticipantSuccess, [
+      NotFoundError,
+      ForbiddenError,
+    ]),
+    description: 'For the owner. Takes effect on open subscriptions within a second.',
+    args: { input: t.arg({ type: RemoveParticipantInput, required: true, description: 'Whom, and from what.' }) },
+    resolve: (_, { input }, ctx) => removeParticipant(ctx, input),
+  }),
+)
+
+const ChangeParticipantRoleInput = builder.inputType('ChangeParticipantRoleInput', {
+  description: 'Whose role to change, and to what.',
+  fields: (t) => ({
+    sessionId: t.id({ required: true, description: "One of the viewer's own sessions." }),
+    userId: t.id({ required: true, description: 'A participant other than the owner.' }),
+    role: t.field({ type: ParticipantRole, required: true, description: 'MEMBER or VIEWER.' }),
+  }),
+})
+
+const ChangeParticipantRoleSuccess = builder
+  .objectRef<{ participant: ParticipantRow }>('ChangeParticipantRoleSuccess')
+  .implement({
+    description: 'The participant has the role.',
+    fields: (t) => ({
+      participant: t.expose('participant', { type: Participant, description: 'The participant as they are now.' }),
+    }),
+  })
+
+builder.mutationField('changeParticipantRole', (t) =>
+  t.field({
+    type: resultUnion(
+      'ChangeParticipantRoleResult',
+      'What became of `changeParticipantRole`.',
+      ChangeParticipantRoleSuccess,
+      [InvalidInputError, NotFoundError, ForbiddenError],
+    ),
+    description: 'For the owner.',
+    args: { input: t.arg({ type: ChangeParticipantRoleInput, required: true, description: 'Whose role, and which.' }) },
+    resolve: (_, { input }, ctx) => changeParticipantRole(ctx, input),
+  }),
+)

@@ -1,0 +1,18 @@
+import { GraphQLError, valueFromASTUntyped } from 'graphql'
+import { builder } from './builder.ts'
+
+builder.scalarType('DateTime', {
+  description: 'A moment: ISO 8601 in UTC with milliseconds, e.g. `2026-11-20T12:00:00.000Z`.',
+  serialize: (value) => value.toISOString(),
+  parseValue: () => {
+    throw new GraphQLError('DateTime is for output only.')
+  },
+})
+
+builder.scalarType('JSONObject', {
+  description: 'Any JSON object.',
+  serialize: (value) => value,
+  // Whatever it is passes here: the resolver refuses what is no object with an InvalidInputError that names the field.
+  parseValue: (value) => value,
+  parseLiteral: (node, variables) => valueFromASTUntyped(node, variables),
+})

@@ -1,0 +1,25 @@
+import type { GraphQLSchema } from 'graphql'
+import { closeRootFields, separateMutations } from './rootFields.ts'
+import { builder } from './builder.ts'
+import './scalars.ts'
+import './errors.ts'
+import './node.ts'
+import './user.ts'
+import './participant.ts'
+import './session.ts'
+import './invitation.ts'
+import './message.ts'
+import './generation.ts'
+import './model.ts'
+import './stats.ts'
+import './health.ts'
+import './typing.ts'
+import './sessionEvent.ts'
+import './viewerEvent.ts'
+import './subscription.ts'
+
+builder.queryType({ description: 'What can be read. Errors are top-level ones, with `extensions.code`.' })
+builder.mutationType({ description: 'What can be done. Failures that a client can act on are members of the result.' })
+builder.subscriptionType({ description: 'What can be followed, over WebSocket or Server-Sent Events.' })
+
+export const schema: GraphQLSchema = closeRootFields(separateMutations(builder.toSchema()))
