@@ -1,0 +1,103 @@
+import { randomUUIDv7 } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { MemoryBus } from './bus/memoryBus.ts'
+import { ConfigError, type Config } from './config.ts'
+import type { Services } from './context.ts'
+import { Generations } from './generation/generations.ts'
+import { Identity } from './guards/identity.ts'
+import { Limits } from './guards/limits.ts'
+import { createHttpServer } from './http/router.ts'
+import { createGraphqlServer } from './http/yoga.ts'
+import { createLogger, type Logger } from './logger.ts'
+import { SessionLog } from './log/sessionLog.ts'
+import { Presence } from './presence/presence.ts'
+import { createProviders } from './providers/registry.ts'
+import { openStorage } from './storage/openStorage.ts'
+import type { Topics } from './topics.ts'
+import { createSockets } from './websocket/server.ts'
+
+export interface App {
+  readonly services: Services
+  /** @returns the URL that it listens on */
+  start(): Promise<string>
+  /** Lets running generations end for a while, tells clients to come back, and closes everything. */
+  stop(): Promise<void>
+}
+
+/** What a caller may bring: tests leave the web client out and read the log. */
+export interface AppParts {
+  clientFolder?: string | null
+  logger?: Logger
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+
+/** Makes every part of a server and wires them; nothing listens before `start`. */
+export async function buildApp(config: Config, parts: AppParts = {}): Promise<App> {
+  const logger = parts.logger ?? createLogger(config)
+  const storage = await openStorage(config)
+  const bus = new MemoryBus<Topics>()
+  const log = new SessionLog(storage, bus)
+  const presence = new Presence(storage, bus, log, logger, { typingTimeoutMs: config.typingTimeoutMs })
+  const providers = createProviders(config)
+  const generations = new Generations({ config, logger, storage, bus, log, providers, nodeId: randomUUIDv7() })
+  const services: Services = {
+    config,
+    logger,
+    storage,
+    bus,
+    log,
+    presence,
+    providers,
+    generations,
+    identity: await Identity.open(config, storage),
+    limits: new Limits(config),
+    version,
+    connectionCount: () => sockets.count(),
+  }
+  const yoga = createGraphqlServer(services)
+  const sockets = createSockets({ services, yoga })
+  let isReady = false
+  const http = createHttpServer({ services, yoga, clientFolder: parts.clientFolder ?? null, isReady: () => isReady })
+  http.on('upgrade', (request, socket, head) => sockets.upgrade(request, socket, head))
+
+  return {
+    services,
+    async start() {
+      log.start()
+      await presence.start()
+      await generations.start()
+      await new Promise<void>((resolve, reject) => {
+        http.once('error', (error: NodeJS.ErrnoException) => reject(listenError(config, error)))
+        http.listen(config.port, config.host, resolve)
+      })
+      isReady = true
+      const { address, port, family } = http.address() as AddressInfo
+      return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+    },
+    async stop() {
+      isReady = false
+      const closed = new Promise((resolve) => http.close(resolve))
+      await generations.close(config.shutdownTimeoutMs)
+      await sockets.close()
+      http.closeAllConnections()
+      await closed
+      presence.stop()
+      log.stop()
+      await providers.close()
+      await bus.close()
+      await storage.close()
+    },
+  }
+}
+
+function listenError({ host, port }: Config, error: NodeJS.ErrnoException): Error {
+  if (error.code === 'EADDRINUSE')
+    return new ConfigError(
+      `PORT is ${port}, which something else on ${host} uses; it may be any free port, or 0 to take one.`,
+    )
+  if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND')
+    return new ConfigError(`HOST is "${host}", which is not an address of this machine.`)
+  return error
+}

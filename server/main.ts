@@ -1,0 +1,60 @@
+import { buildApp, type App } from './app.ts'
+import { ConfigError, dataFolder, describeSettings, readConfig } from './config.ts'
+import { ensureClientBuilt } from './http/clientBuild.ts'
+
+const help = `Parley: a chat server for language models with a typed GraphQL API.
+
+Usage: npm start [-- --help]
+
+Settings, from the environment:
+${describeSettings()}
+`
+
+/** Starts the server with the settings of the environment, and stops it on SIGTERM or SIGINT. */
+async function main(): Promise<void> {
+  if (process.argv.includes('--help') || process.argv.includes('-h')) {
+    process.stdout.write(help)
+    return
+  }
+  const say = (line: string): void => void process.stdout.write(`${line}\n`)
+  const config = readConfig()
+  const clientFolder = await ensureClientBuilt(say)
+  const app = await buildApp(config, { clientFolder })
+  stopOnSignals(app, say)
+  const url = await app.start()
+  const { providers } = app.services
+  const models = await providers.models()
+  say(`Parley runs at ${url}`)
+  for (const { name, status, error } of providers.list()) {
+    const names = models.filter((model) => model.provider === name).map((model) => model.name)
+    const shown = names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ')
+    say(`  ${name}: ${names.length > 0 ? shown : `${status.toLowerCase()}${error ? `: ${error}` : ''}`}`)
+  }
+  say(`  default model: ${await providers.defaultModel()}`)
+  say(`  API and GraphiQL: ${url}/graphql`)
+  say(
+    `  data: ${config.databaseUrl.startsWith('sqlite:') ? dataFolder(config) : config.databaseUrl.replace(/\/\/[^@/]*@/, '//')}`,
+  )
+}
+
+function stopOnSignals(app: App, say: (line: string) => void): void {
+  let isStopping = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      if (isStopping) process.exit(1)
+      isStopping = true
+      say('Stopping: running answers may end first. Once more to stop at once.')
+      app.stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          process.stderr.write(`${String(error)}\n`)
+          process.exit(1)
+        },
+      )
+    })
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof ConfigError ? error.message : String((error as Error)?.stack ?? error)}\n`)
+  process.exit(1)
+})

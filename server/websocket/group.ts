@@ -1,0 +1,246 @@
+import { sessionEvent, type SessionEvent } from '../log/event.ts'
+import { mergeDeltas } from '../log/merge.ts'
+import type { SessionLog } from '../log/sessionLog.ts'
+import type { Follower, Tail } from '../log/tail.ts'
+import type { Outlet } from './outlet.ts'
+
+/** Makes the payload of a frame from an event: at once where the selection needs nothing but the event. */
+export type Render = (event: SessionEvent) => string | Promise<string>
+
+export type GroupEnd = 'deleted' | 'stopped' | 'access-lost' | 'failed'
+
+export interface MemberOptions {
+  viewerId: string
+  after: number | null
+  outlet: Outlet
+  /** Makes the member's frame from the shared payload. */
+  frame(payload: string): string
+  /** Called once, after the last frame. Not called after `leave`. */
+  onEnd(end: GroupEnd): void
+}
+
+/** One follower among those who get the same frames. */
+interface Member extends MemberOptions {
+  /** `seq` of the last event that was sent to it. */
+  position: number
+  /** It has all that the group has, and gets events as they come; else it is catching up. */
+  isLive: boolean
+  /** What passed by while it was catching up: the newest of each kind and person. */
+  passed: Map<string, SessionEvent>
+  hasLeft: boolean
+}
+
+/**
+ * All who follow one session with the same operation: each event is executed and stringified once for all of them. A
+ * member whose socket is full is passed over; it reads on from its own position when there is room again.
+ */
+export class Group implements Follower {
+  readonly #log: SessionLog
+  readonly #render: Render
+  readonly #members = new Set<Member>()
+  readonly #onEmpty: () => void
+  #tail: Tail | undefined
+  #position = 0
+  #isPumping = false
+  #passed: SessionEvent[] = []
+  #afterPump: (() => void) | undefined
+  readonly #ready: Promise<void>
+
+  constructor(log: SessionLog, sessionId: string, render: Render, onEmpty: () => void) {
+    this.#log = log
+    this.#render = render
+    this.#onEmpty = onEmpty
+    this.#ready = log.attach(sessionId, this).then((tail) => {
+      this.#tail = tail
+      this.#position = tail.lastSeq
+    })
+    this.#ready.catch(() => undefined)
+  }
+
+  /**
+   * Adds a member; its frames begin at once, from its own position on.
+   * @returns what takes it out again
+   * @throws NotFoundError where there is no such session
+   */
+  async join(options: MemberOptions): Promise<() => void> {
+    const member: Member = { ...options, position: 0, isLive: false, passed: new Map(), hasLeft: false }
+    // a member from the start: who is removed from the session while this waits must not be let in
+    this.#members.add(member)
+    const leave = (): void => this.#remove(member)
+    try {
+      await this.#ready
+    } catch (error) {
+      leave()
+      throw error
+    }
+    const { lastSeq } = this.#tail!
+    member.position = member.after ?? lastSeq
+    if (member.position > lastSeq) {
+      member.position = lastSeq
+      member.passed.set('Resync', sessionEvent({ kind: 'Resync', sessionId: this.#tail!.sessionId, lastSeq }))
+    }
+    void this.#catchUp(member)
+    return leave
+  }
+
+  wake(): void {
+    if (!this.#isPumping) this.#pump()
+  }
+
+  passBy(event: SessionEvent): void {
+    this.#passed.push(event)
+    this.wake()
+  }
+
+  left(userId: string): void {
+    for (const member of [...this.#members]) if (member.viewerId === userId) this.#end(member, 'access-lost')
+  }
+
+  end(reason: 'deleted' | 'stopped'): void {
+    // what was sent off before, as the deletion itself, goes first
+    if (this.#isPumping && reason === 'deleted') {
+      this.#afterPump = () => this.end(reason)
+      return
+    }
+    for (const member of [...this.#members]) this.#end(member, reason)
+  }
+
+  /** Takes events to the live members as far as it can without waiting, and goes on when what it waits for is there. */
+  #pump(): void {
+    const tail = this.#tail
+    if (!tail) return
+    this.#isPumping = true
+    while (true) {
+      const events = this.#log.read(tail, this.#position)
+      if (!Array.isArray(events)) return void this.#resumeAfter(events.then((read) => this.#showAll(read)))
+      for (let index = 0; index < events.length; index++) {
+        const pending = this.#show(events[index]!)
+        if (pending) return void this.#resumeAfter(pending)
+      }
+      if (events.length > 0) continue
+      const passed = this.#passed.shift()
+      if (!passed) break
+      const pending = this.#showPassing(passed)
+      if (pending) return void this.#resumeAfter(pending)
+    }
+    this.#isPumping = false
+    const after = this.#afterPump
+    this.#afterPump = undefined
+    after?.()
+  }
+
+  async #resumeAfter(pending: Promise<void>): Promise<void> {
+    try {
+      await pending
+    } catch {
+      for (const member of [...this.#members]) this.#end(member, 'failed')
+    }
+    this.#pump()
+  }
+
+  async #showAll(events: SessionEvent[]): Promise<void> {
+    for (const event of events) await this.#show(event)
+  }
+
+  #show(event: SessionEvent): Promise<void> | undefined {
+    if (!this.#hasLive()) {
+      this.#position = event.seq!
+      return undefined
+    }
+    const payload = this.#render(event)
+    if (typeof payload === 'string') return this.#deliver(event, payload)
+    return payload.then((text) => this.#deliver(event, text))
+  }
+
+  #deliver(event: SessionEvent, payload: string): undefined {
+    const seq = event.seq!
+    this.#position = seq
+    for (const member of this.#members) {
+      if (!member.isLive || member.position >= seq) continue
+      if (!member.outlet.isWritable) {
+        this.#wait(member)
+        continue
+      }
+      member.outlet.send(member.frame(payload))
+      member.position = seq
+    }
+  }
+
+  #showPassing(event: SessionEvent): Promise<void> | undefined {
+    const payload = this.#render(event)
+    if (typeof payload === 'string') return this.#deliverPassing(event, payload)
+    return payload.then((text) => this.#deliverPassing(event, text))
+  }
+
+  #deliverPassing(event: SessionEvent, payload: string): undefined {
+    for (const member of this.#members) {
+      // the typist's own connections don't hear it
+      if (event.kind === 'TypingChanged' && event.subjectId === member.viewerId) continue
+      if (member.isLive && member.outlet.isWritable) member.outlet.send(member.frame(payload))
+      else member.passed.set(`${event.kind}:${event.subjectId}`, event)
+    }
+  }
+
+  #hasLive(): boolean {
+    for (const member of this.#members) if (member.isLive) return true
+    return false
+  }
+
+  #wait(member: Member): void {
+    member.isLive = false
+    member.outlet.onDrain(() => void this.#catchUp(member))
+  }
+
+  /** Brings one member to where the group is, at the pace of its own socket, with deltas joined. */
+  async #catchUp(member: Member): Promise<void> {
+    try {
+      while (!member.hasLeft) {
+        const read = this.#log.read(this.#tail!, member.position)
+        const events = mergeDeltas(Array.isArray(read) ? read : await read)
+        for (const event of events) {
+          if (member.hasLeft) return
+          if (!member.outlet.isWritable) return this.#wait(member)
+          const payload = this.#render(event)
+          const text = typeof payload === 'string' ? payload : await payload
+          if (member.hasLeft) return
+          member.outlet.send(member.frame(text))
+          member.position = event.seq!
+        }
+        if (events.length > 0) continue
+        const [next] = member.passed
+        if (next) {
+          member.passed.delete(next[0])
+          const payload = this.#render(next[1])
+          const text = typeof payload === 'string' ? payload : await payload
+          if (member.hasLeft) return
+          member.outlet.send(member.frame(text))
+          continue
+        }
+        // nothing was awaited since the last look, so nothing came between
+        if (member.position >= this.#position) {
+          member.isLive = true
+          return
+        }
+      }
+    } catch {
+      this.#end(member, 'failed')
+    }
+  }
+
+  #end(member: Member, end: GroupEnd): void {
+    if (member.hasLeft) return
+    this.#remove(member)
+    member.onEnd(end)
+  }
+
+  #remove(member: Member): void {
+    member.hasLeft = true
+    this.#members.delete(member)
+    if (this.#members.size > 0) return
+    this.#onEmpty()
+    void this.#ready.then(
+      () => this.#log.detach(this.#tail!, this),
+      () => undefined,
+    )
+  }
+}

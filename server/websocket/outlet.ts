@@ -1,0 +1,72 @@
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+
+/** Where frames of a subscription go. Nothing is kept here: who finds it full waits for it and reads on from the log. */
+export interface Outlet {
+  /** False where it took more than it could pass on; then wait for `onDrain` before sending more. */
+  readonly isWritable: boolean
+  send(frame: string): void
+  /** Calls back once, when there is room again. */
+  onDrain(callback: () => void): void
+}
+
+export interface OutletLimits {
+  /** Bytes unsent past which nothing more is sent. */
+  maxBufferBytes: number
+  /** Milliseconds without a byte taken after which a full socket is closed with 1013. */
+  stuckTimeoutMs: number
+}
+
+/** The one way out of a WebSocket: it knows how far the peer lags, and closes the socket of one who takes nothing. */
+export class SocketOutlet implements Outlet {
+  readonly #webSocket: WebSocket
+  readonly #socket: Socket
+  readonly #limits: OutletLimits
+  readonly #waiting = new Set<() => void>()
+  #stuckTimer: NodeJS.Timeout | undefined
+
+  constructor(webSocket: WebSocket, socket: Socket, limits: OutletLimits) {
+    this.#webSocket = webSocket
+    this.#socket = socket
+    this.#limits = limits
+    socket.on('drain', () => this.#drained())
+    webSocket.once('close', () => {
+      clearTimeout(this.#stuckTimer)
+      this.#waiting.clear()
+    })
+  }
+
+  get isWritable(): boolean {
+    return this.#webSocket.bufferedAmount <= this.#limits.maxBufferBytes
+  }
+
+  send(frame: string): void {
+    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.send(frame)
+  }
+
+  onDrain(callback: () => void): void {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
+    this.#waiting.add(callback)
+    this.#stuckTimer ??= setTimeout(() => this.#checkStuck(this.#webSocket.bufferedAmount), this.#limits.stuckTimeoutMs)
+  }
+
+  #drained(): void {
+    clearTimeout(this.#stuckTimer)
+    this.#stuckTimer = undefined
+    const callbacks = [...this.#waiting]
+    this.#waiting.clear()
+    for (const callback of callbacks) callback()
+  }
+
+  /** @param before bytes that were unsent when the wait began */
+  #checkStuck(before: number): void {
+    const now = this.#webSocket.bufferedAmount
+    if (now < before) {
+      this.#stuckTimer = setTimeout(() => this.#checkStuck(now), this.#limits.stuckTimeoutMs)
+      return
+    }
+    this.#webSocket.close(1013, 'Too slow: subscribe again from the last seq')
+    // the close frame stands behind what the peer does not take
+    setTimeout(() => this.#socket.destroy(), 1_000).unref()
+  }
+}
