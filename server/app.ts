@@ -37,7 +37,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 export async function buildApp(config: Config, parts: AppParts = {}): Promise<App> {
   const logger = parts.logger ?? createLogger(config)
   const storage = await openStorage(config)
-  const bus = new MemoryBus<Topics>()
+  const bus = new MemoryBus<Topics>((error) => logger.error('a follower failed', { error }))
   const log = new SessionLog(storage, bus)
   const presence = new Presence(storage, bus, log, logger, { typingTimeoutMs: config.typingTimeoutMs })
   const providers = createProviders(config)

@@ -5,10 +5,22 @@ type Handler = (message: unknown) => void
 /** The bus of a single node: a call to each handler. */
 export class MemoryBus<Topics> implements Bus<Topics> {
   readonly #handlers = new Map<string, Set<Handler>>()
+  readonly #onError: (error: unknown) => void
+
+  /** @param onError gets what a handler throws: whoever publishes has stored something, and must not take it for failed */
+  constructor(onError: (error: unknown) => void = throwLater) {
+    this.#onError = onError
+  }
 
   publish<T extends keyof Topics & string>(topic: T, key: string, message: Topics[T]): void {
     const handlers = this.#handlers.get(`${topic}:${key}`)
-    if (handlers) for (const handler of handlers) handler(message)
+    if (!handlers) return
+    for (const handler of handlers)
+      try {
+        handler(message)
+      } catch (error) {
+        this.#onError(error)
+      }
   }
 
   async subscribe<T extends keyof Topics & string>(
@@ -30,4 +42,10 @@ export class MemoryBus<Topics> implements Bus<Topics> {
   async close(): Promise<void> {
     this.#handlers.clear()
   }
+}
+
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }

@@ -141,11 +141,15 @@ export class Generations {
   async #renew(): Promise<void> {
     if (this.#running.size === 0) return
     const { storage } = this.#parts
+    const { dialect } = storage
     // only those that run: one whose end could not be stored is left to the reaper
     await storage.transaction((tx) =>
       tx.run(
-        `UPDATE generations SET lease_until = ? WHERE owner_node = ? AND ended_at IS NULL AND ${storage.dialect.isIn('id')}`,
-        [this.leaseUntil(), this.nodeId, storage.dialect.list([...this.#running.keys()])],
+        // locked in the order in which the writer of deltas locks them
+        `UPDATE generations SET lease_until = ? WHERE id IN (
+           SELECT id FROM generations WHERE owner_node = ? AND ended_at IS NULL AND ${dialect.isIn('id')}
+           ORDER BY id ${dialect.forUpdate})`,
+        [this.leaseUntil(), this.nodeId, dialect.list([...this.#running.keys()])],
       ),
     )
   }

@@ -73,7 +73,8 @@ export class Identity {
    * @throws UnauthenticatedError for a header that is no `Bearer` one, or a token that `verify` refuses
    */
   async fromHeader(authorization: string | null | undefined): Promise<Verified | null> {
-    if (authorization == null || authorization === '') return null
+    // "Bearer" without a token is what a form sends that nobody has filled in yet
+    if (authorization == null || /^(Bearer)? *$/i.test(authorization)) return null
     const [, token] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
     if (token === undefined) throw new UnauthenticatedError('The Authorization header must be "Bearer <token>".')
     return this.verify(token)

@@ -15,3 +15,5 @@ export const builder = new SchemaBuilder<{
   plugins: [ErrorsPlugin],
   defaultFieldNullability: false,
 })
+
+export type SchemaTypes = typeof builder.$inferSchemaTypes

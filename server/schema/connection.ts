@@ -1,6 +1,6 @@
 import type { ObjectRef } from '@pothos/core'
 import type { Connection, Edge, PageInfo as Row } from '../resolvers/connection.ts'
-import { builder } from './builder.ts'
+import { builder, type SchemaTypes } from './builder.ts'
 
 const PageInfo = builder.objectRef<Row>('PageInfo').implement({
   description: "Where a page lies in its list; see Relay's cursor connections specification.",
@@ -21,7 +21,7 @@ const PageInfo = builder.objectRef<Row>('PageInfo').implement({
 })
 
 /** The edge and connection types of a list, named after its nodes. */
-export function connectionType<Node extends object>(node: ObjectRef<any, Node>, plural: string) {
+export function connectionType<Node extends object>(node: ObjectRef<SchemaTypes, Node>, plural: string) {
   const edge = builder.objectRef<Edge<Node>>(`${node.name}Edge`).implement({
     description: `One of a page of ${plural}.`,
     fields: (t) => ({

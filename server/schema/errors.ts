@@ -11,7 +11,7 @@ import {
   type ErrorCode as Code,
   type FieldError as FieldErrorShape,
 } from '../errors.ts'
-import { builder } from './builder.ts'
+import { builder, type SchemaTypes } from './builder.ts'
 import { describedEnum } from './describedEnum.ts'
 
 export const ErrorCode = describedEnum<Code>('ErrorCode', 'What went wrong, for programs.', {
@@ -110,10 +110,10 @@ type ErrorClass =
 export const resultUnion = <Success extends object>(
   name: string,
   description: string,
-  success: ObjectRef<PothosSchemaTypes.ExtendDefaultTypes<{}>, Success> | ObjectRef<any, Success>,
+  success: ObjectRef<SchemaTypes, Success>,
   errors: ErrorClass[],
 ) =>
-  builder.errorUnion<ObjectRef<any, Success> | ErrorClass>(name, {
+  builder.errorUnion<ObjectRef<SchemaTypes, Success> | ErrorClass>(name, {
     description,
     types: [success, ...errors],
     resolveType: () => success.name,

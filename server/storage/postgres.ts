@@ -25,7 +25,20 @@ const transactionAttempts = 4
 const isTransient = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === '40P01' || error.code === '40001')
 
-/** Locks generations before logs, as everyone does who needs both: a lease that is taken away meanwhile is seen. */
+async function withRetries<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; attempt < transactionAttempts; attempt++)
+    try {
+      return await work()
+    } catch (error) {
+      if (!isTransient(error)) throw error
+    }
+  return work()
+}
+
+/**
+ * Locks generations before logs, as everyone does who needs both: a lease that is taken away meanwhile is seen. Not for
+ * sharing: a first delta changes them too, and of two that share a lock and want more neither can go on.
+ */
 const appendDeltasSql = `
   WITH input AS (
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::int[], $4::int[], $5::int[], $6::text[])
@@ -33,7 +46,7 @@ const appendDeltasSql = `
   ), leased AS (
     SELECT input.* FROM input
       JOIN generations ON generations.id = input.generation_id AND generations.fence = input.fence AND generations.ended_at IS NULL
-      ORDER BY generations.id FOR SHARE OF generations
+      ORDER BY generations.id FOR NO KEY UPDATE OF generations
   ), numbered AS (
     SELECT leased.*, row_number() OVER (PARTITION BY log_id ORDER BY n) AS place, count(*) OVER (PARTITION BY log_id) AS places
     FROM leased
@@ -135,48 +148,44 @@ export async function openPostgres(url: string): Promise<Storage> {
             }),
           work,
         )
-      for (let attempt = 1; attempt < transactionAttempts; attempt++)
-        try {
-          return await once()
-        } catch (error) {
-          if (!isTransient(error)) throw error
-        }
-      return once()
+      return withRetries(once)
     },
-    async appendDeltas(rows) {
-      const seqs = rows.map(() => 0)
-      const fill = (found: { n: number; seq: number }[]) => {
-        for (const { n, seq } of found) seqs[n - 1] = seq
-      }
-      const first = rows.filter((row) => row.timeToFirstTokenMs !== null)
-      if (first.length === 0) {
-        fill((await pool.query(appendDeltasSql, appendParams(rows))).rows)
-        return seqs
-      }
-      const client = await pool.connect()
-      try {
-        await client.query('BEGIN')
-        fill((await client.query(appendDeltasSql, appendParams(rows))).rows)
-        const started = first.filter((row) => seqs[rows.indexOf(row)] !== 0)
-        await client.query(
-          `UPDATE generations SET status = 'STREAMING', time_to_first_token_ms = started.ms
-           FROM unnest($1::uuid[], $2::int[]) AS started (id, ms) WHERE generations.id = started.id`,
-          [started.map((row) => row.generationId), started.map((row) => row.timeToFirstTokenMs)],
-        )
-        await client.query(`UPDATE messages SET status = 'STREAMING' WHERE id = ANY($1)`, [
-          started.map((row) => row.messageId),
-        ])
-        await client.query('COMMIT')
-        client.release()
-        return seqs
-      } catch (error) {
-        client.release(true)
-        throw error
-      }
-    },
+    appendDeltas: (rows) => withRetries(() => appendOnce(rows)),
     check: async () => void (await pool.query('SELECT 1')),
     async close() {
       await orm.close(true)
     },
+  }
+
+  async function appendOnce(rows: readonly DeltaRow[]): Promise<number[]> {
+    const seqs = rows.map(() => 0)
+    const fill = (found: { n: number; seq: number }[]) => {
+      for (const { n, seq } of found) seqs[n - 1] = seq
+    }
+    const first = rows.filter((row) => row.timeToFirstTokenMs !== null)
+    if (first.length === 0) {
+      fill((await pool.query(appendDeltasSql, appendParams(rows))).rows)
+      return seqs
+    }
+    const client = await pool.connect()
+    try {
+      await client.query('BEGIN')
+      fill((await client.query(appendDeltasSql, appendParams(rows))).rows)
+      const started = first.filter((row) => seqs[rows.indexOf(row)] !== 0)
+      await client.query(
+        `UPDATE generations SET status = 'STREAMING', time_to_first_token_ms = started.ms
+           FROM unnest($1::uuid[], $2::int[]) AS started (id, ms) WHERE generations.id = started.id`,
+        [started.map((row) => row.generationId), started.map((row) => row.timeToFirstTokenMs)],
+      )
+      await client.query(`UPDATE messages SET status = 'STREAMING' WHERE id = ANY($1)`, [
+        started.map((row) => row.messageId),
+      ])
+      await client.query('COMMIT')
+      client.release()
+      return seqs
+    } catch (error) {
+      client.release(true)
+      throw error
+    }
   }
 }

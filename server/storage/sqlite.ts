@@ -78,7 +78,12 @@ class Statements {
 
 /** Held for the life of the process and freed by the kernel with it, whatever ends it. */
 function lockFile(path: string): Database.Database {
-  const lock = new Database(`${path}.lock`, { timeout: 500 })
+  let lock: Database.Database
+  try {
+    lock = new Database(`${path}.lock`, { timeout: 500 })
+  } catch (error) {
+    throw cannotOpen(path, error)
+  }
   try {
     lock.exec('BEGIN EXCLUSIVE')
     return lock
@@ -98,9 +103,27 @@ function connect(path: string, options: Database.Options = {}): Database.Databas
   return database
 }
 
+function connectWriter(path: string): Database.Database {
+  const database = connect(path)
+  try {
+    database.pragma('journal_mode = WAL')
+    // what users send is acknowledged only once it is on the disk; better-sqlite3 would mean NORMAL by WAL
+    database.pragma('synchronous = FULL')
+    database.pragma('wal_autocheckpoint = 10000')
+    database.pragma('cache_size = -65536')
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+const cannotOpen = (path: string, error: unknown): ConfigError =>
+  new ConfigError(`DATABASE_URL is "sqlite:${path}", which can't be opened: ${(error as Error).message}.`)
+
 /**
  * Opens (and makes, and migrates) the database in a file.
- * @throws ConfigError where another server has it open, or the folder can't be written
+ * @throws ConfigError where another server has it open, or the file or its folder can't be used
  */
 export async function openSqlite(url: string): Promise<Storage> {
   const path = resolve(url.slice('sqlite:'.length))
@@ -110,12 +133,13 @@ export async function openSqlite(url: string): Promise<Storage> {
     throw new ConfigError(`DATABASE_URL is "${url}", but its folder can't be made: ${(error as Error).message}.`)
   }
   const lock = lockFile(path)
-  const database = connect(path)
-  database.pragma('journal_mode = WAL')
-  // what users send is acknowledged only once it is on the disk; better-sqlite3 would mean NORMAL by WAL
-  database.pragma('synchronous = FULL')
-  database.pragma('wal_autocheckpoint = 10000')
-  database.pragma('cache_size = -65536')
+  let database: Database.Database
+  try {
+    database = connectWriter(path)
+  } catch (error) {
+    lock.close()
+    throw cannotOpen(path, error)
+  }
 
   const orm = await MikroORM.init({
     dbName: path,

@@ -133,9 +133,13 @@ export class Group implements Follower {
     try {
       await pending
     } catch {
-      for (const member of [...this.#members]) this.#end(member, 'failed')
+      this.#fail()
     }
     this.#pump()
+  }
+
+  #fail(): void {
+    for (const member of [...this.#members]) this.#end(member, 'failed')
   }
 
   async #showAll(events: SessionEvent[]): Promise<void> {

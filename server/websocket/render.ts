@@ -17,8 +17,17 @@ export function createRender(args: ExecutionArgs, context: Context): Render {
   // a delta reads nothing, so its context is never used up
   const forDeltas = freshContext(context)
   return (event) => {
-    const result = run(event, event.kind === 'MessageDelta' ? forDeltas : freshContext(context))
-    return result instanceof Promise ? result.then((late) => stringify(late, context)) : stringify(result, context)
+    try {
+      const result = run(event, event.kind === 'MessageDelta' ? forDeltas : freshContext(context))
+      return result instanceof Promise
+        ? result.then((late) => stringify(late, context), failed)
+        : stringify(result, context)
+    } catch (error) {
+      return failed(error)
+    }
+  }
+  function failed(error: unknown): string {
+    return stringify({ errors: [toGraphQLError(error)] }, context)
   }
 }
 

@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GraphQLError, type ExecutionArgs } from 'graphql'
-import { handleProtocols, makeServer, type Context as ProtocolContext } from 'graphql-ws'
+import { handleProtocols, makeServer, type Context as ProtocolContext, type SubscribePayload } from 'graphql-ws'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { Services } from '../context.ts'
 import { ParleyError } from '../errors.ts'
 import { addressOf, pathOf } from '../http/router.ts'
 import type { Yoga } from '../http/yoga.ts'
 import type { Asker } from '../resolvers/createContext.ts'
+import { toGraphQLError } from '../schema/errors.ts'
 import { SocketOutlet } from './outlet.ts'
 import { SharedFollows, type Delivery } from './sharedFollow.ts'
 
@@ -35,6 +36,24 @@ export interface Sockets {
 
 const longestTimerMs = 2 ** 31 - 1
 
+/** Calls back at a time that may be further off than a timer reaches. Returns what calls it off. */
+function at(time: Date, callback: () => void): () => void {
+  let timer: NodeJS.Timeout
+  const wait = (): void => {
+    const leftMs = time.getTime() - Date.now()
+    timer = setTimeout(leftMs > longestTimerMs ? wait : callback, Math.min(Math.max(leftMs, 0), longestTimerMs))
+  }
+  wait()
+  return () => clearTimeout(timer)
+}
+
+function authorizationIn({ extensions }: SubscribePayload): unknown {
+  const headers = extensions?.headers
+  return typeof headers === 'object' && headers !== null && 'authorization' in headers
+    ? headers.authorization
+    : undefined
+}
+
 /** graphql-transport-ws over WebSocket: graphql-ws keeps the protocol, Yoga's envelope parses, validates and executes. */
 export function createSockets({ services, yoga }: WebSocketParts): Sockets {
   const { config, identity, logger, presence } = services
@@ -53,18 +72,13 @@ export function createSockets({ services, yoga }: WebSocketParts): Sockets {
       const { extra } = connection as Connection
       const authorization = connection.connectionParams?.authorization ?? connection.connectionParams?.Authorization
       try {
-        const verified = await identity.fromHeader(authorization == null ? null : String(authorization))
-        if (!verified) return true
-        extra.asker = { ...extra.asker, viewer: verified.user, expiresAt: verified.expiresAt }
+        await signIn(extra, authorization)
+        return true
       } catch (error) {
-        if (error instanceof ParleyError) {
-          extra.socket.close(4403, error.message.slice(0, 100))
-          return
-        }
-        throw error
+        if (!(error instanceof ParleyError)) throw error
+        extra.socket.close(4403, error.message.slice(0, 100))
+        return false
       }
-      admit(extra)
-      return true
     },
     onSubscribe: (connection, id, payload) => prepare(connection as Connection, id, payload),
     execute: (args) => (args as PreparedArgs).operation.execute(args),
@@ -74,24 +88,30 @@ export function createSockets({ services, yoga }: WebSocketParts): Sockets {
     },
   })
 
+  /**
+   * Makes the token's user the socket's.
+   * @throws UnauthenticatedError for a token that is not valid
+   */
+  async function signIn(extra: Extra, authorization: unknown): Promise<void> {
+    const verified = await identity.fromHeader(authorization == null ? null : String(authorization))
+    if (!verified) return
+    extra.asker = { ...extra.asker, viewer: verified.user, expiresAt: verified.expiresAt }
+    admit(extra, verified)
+  }
+
   /** Counts the socket as one of its user's, and closes it when their token ends. */
-  function admit({ socket, asker, release }: Extra): void {
-    const userId = asker.viewer!.id
-    const count = (perUser.get(userId) ?? 0) + 1
+  function admit({ socket, release }: Extra, { user, expiresAt }: { user: { id: string }; expiresAt: Date }): void {
+    const count = (perUser.get(user.id) ?? 0) + 1
     if (count > config.maxSocketsPerUser)
       return socket.close(4429, `At most ${config.maxSocketsPerUser} connections a user`)
-    perUser.set(userId, count)
+    perUser.set(user.id, count)
     release.push(() => {
-      const left = perUser.get(userId)! - 1
-      if (left === 0) perUser.delete(userId)
-      else perUser.set(userId, left)
+      const left = perUser.get(user.id)! - 1
+      if (left === 0) perUser.delete(user.id)
+      else perUser.set(user.id, left)
     })
-    release.push(presence.connected(userId))
-    if (!asker.expiresAt) return
-    const leftMs = asker.expiresAt.getTime() - Date.now()
-    if (leftMs > longestTimerMs) return
-    const timer = setTimeout(() => socket.close(4403, 'The token has expired'), Math.max(leftMs, 0))
-    release.push(() => clearTimeout(timer))
+    release.push(presence.connected(user.id))
+    release.push(at(expiresAt, () => socket.close(4403, 'The token has expired')))
   }
 
   interface PreparedArgs extends ExecutionArgs {
@@ -102,7 +122,7 @@ export function createSockets({ services, yoga }: WebSocketParts): Sockets {
   async function prepare(
     { extra, subscriptions }: Connection,
     id: string,
-    payload: { query: string; operationName?: string | null; variables?: Record<string, unknown> | null },
+    payload: SubscribePayload,
   ): Promise<PreparedArgs | readonly GraphQLError[]> {
     const limit = config.maxSubscriptionsPerSocket
     if (Object.keys(subscriptions).length > limit)
@@ -111,6 +131,13 @@ export function createSockets({ services, yoga }: WebSocketParts): Sockets {
           extensions: { code: 'RATE_LIMITED' },
         }),
       ]
+    try {
+      // GraphiQL sends its headers with each operation and not when it connects
+      if (!extra.asker.viewer) await signIn(extra, authorizationIn(payload))
+    } catch (error) {
+      if (error instanceof ParleyError) return [toGraphQLError(error)]
+      throw error
+    }
     const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({
       address: extra.asker.address,
       asker: extra.asker,
