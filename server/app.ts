@@ -7,6 +7,7 @@ import type { Services } from './context.ts'
 import { Generations } from './generation/generations.ts'
 import { Identity } from './guards/identity.ts'
 import { Limits } from './guards/limits.ts'
+import { EventStreams } from './http/eventStreams.ts'
 import { createHttpServer } from './http/router.ts'
 import { createGraphqlServer } from './http/yoga.ts'
 import { createLogger, type Logger } from './logger.ts'
@@ -15,6 +16,7 @@ import { Presence } from './presence/presence.ts'
 import { createProviders } from './providers/registry.ts'
 import { openStorage } from './storage/openStorage.ts'
 import type { Topics } from './topics.ts'
+import { SharedFollows } from './websocket/sharedFollow.ts'
 import { createSockets } from './websocket/server.ts'
 
 export interface App {
@@ -54,10 +56,12 @@ export async function buildApp(config: Config, parts: AppParts = {}): Promise<Ap
     identity: await Identity.open(config, storage),
     limits: new Limits(config),
     version,
-    connectionCount: () => sockets.count(),
+    connectionCount: () => sockets.count() + streams.count(),
   }
-  const yoga = createGraphqlServer(services)
-  const sockets = createSockets({ services, yoga })
+  const shared = new SharedFollows()
+  const streams = new EventStreams(shared)
+  const yoga = createGraphqlServer(services, streams)
+  const sockets = createSockets({ services, yoga, shared })
   let isReady = false
   const http = createHttpServer({ services, yoga, clientFolder: parts.clientFolder ?? null, isReady: () => isReady })
   http.on('upgrade', (request, socket, head) => sockets.upgrade(request, socket, head))

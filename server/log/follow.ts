@@ -94,7 +94,8 @@ export async function* follow(
 }
 
 /** @throws InvalidInputError where a position to follow from is negative */
-export function checkPosition(after: number | null): void {
-  if (after !== null && after < 0)
-    throw new InvalidInputError([{ path: ['after'], message: 'Must be 0 or the seq of an event.' }])
+export function checkPosition(position: number | null, field: 'after' | 'offset' = 'after'): void {
+  if (position === null || position >= 0) return
+  const message = field === 'after' ? 'Must be 0 or the seq of an event.' : 'Must be 0 or the length of what you have.'
+  throw new InvalidInputError([{ path: [field], message }])
 }

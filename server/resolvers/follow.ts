@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts'
 import { NotFoundError } from '../errors.ts'
 import { requireSession, requireViewer } from '../guards/access.ts'
+import { abortable } from '../log/abortable.ts'
 import { sessionEvent, type SessionEvent } from '../log/event.ts'
 import { checkPosition, follow } from '../log/follow.ts'
 import { storedText } from '../generation/prompt.ts'
@@ -25,7 +26,7 @@ export async function followSession(
   { sessionId, after }: FollowInput,
 ): Promise<AsyncIterable<SessionEvent>> {
   const viewerId = await authorizeFollow(ctx, { sessionId, after })
-  return follow(ctx.log, sessionId.toLowerCase(), { after: after ?? null, viewerId })
+  return abortable((signal) => follow(ctx.log, sessionId.toLowerCase(), { after: after ?? null, viewerId, signal }))
 }
 
 /** Who is typing in one session, but for the viewer. */
@@ -35,10 +36,12 @@ export async function followTyping(
 ): Promise<AsyncIterable<SessionEvent>> {
   const viewer = requireViewer(ctx)
   await requireSession(ctx, sessionId, 'read')
-  return onlyTyping(follow(ctx.log, sessionId.toLowerCase(), { after: null, viewerId: viewer.id }))
+  return abortable((signal) =>
+    onlyTyping(follow(ctx.log, sessionId.toLowerCase(), { after: null, viewerId: viewer.id, signal })),
+  )
 }
 
-async function* onlyTyping(events: AsyncGenerator<SessionEvent>): AsyncGenerator<SessionEvent> {
+async function* onlyTyping(events: AsyncGenerator<SessionEvent>): AsyncGenerator<SessionEvent, void, undefined> {
   for await (const event of events) if (event.kind === 'TypingChanged') yield event
 }
 
@@ -48,11 +51,11 @@ export async function followMessage(
   { messageId, offset }: { messageId: string; offset: number },
 ): Promise<AsyncIterable<SessionEvent>> {
   const viewer = requireViewer(ctx)
-  checkPosition(offset)
+  checkPosition(offset, 'offset')
   const message = isUuid(messageId) ? await readText(ctx, messageId.toLowerCase()) : undefined
   if (!message) throw new NotFoundError('There is no such message, or you may not see it.')
   await requireSession(ctx, message.sessionId, 'read')
-  return messageText(ctx, messageId.toLowerCase(), offset, viewer.id)
+  return abortable((signal) => messageText(ctx, messageId.toLowerCase(), offset, viewer.id, signal))
 }
 
 interface MessageText {
@@ -69,7 +72,8 @@ async function* messageText(
   messageId: string,
   offset: number,
   viewerId: string,
-): AsyncGenerator<SessionEvent> {
+  signal: AbortSignal,
+): AsyncGenerator<SessionEvent, void, undefined> {
   const message = await readText(ctx, messageId)
   if (!message) return
   const { sessionId, content, deltaSeq, lastSeq, status } = message
@@ -86,7 +90,7 @@ async function* messageText(
     length = content.length
   }
   if (status !== 'PENDING' && status !== 'STREAMING') return
-  for await (const event of follow(ctx.log, sessionId, { after: lastSeq, viewerId })) {
+  for await (const event of follow(ctx.log, sessionId, { after: lastSeq, viewerId, signal })) {
     if (event.kind === 'MessageDelta' && event.messageId === messageId) {
       // a reader who has more than is stored yet is told only of what is new to them
       const known = Math.max(length - event.offset, 0)

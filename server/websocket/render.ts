@@ -27,7 +27,7 @@ export function createRender(args: ExecutionArgs, context: Context): Render {
     }
   }
   function failed(error: unknown): string {
-    return stringify({ errors: [toGraphQLError(error)] }, context)
+    return stringify({ errors: [error] }, context)
   }
 }
 
@@ -43,7 +43,7 @@ function compile({ schema, document, operationName, variableValues }: ExecutionA
     compiled.query(event, context, variableValues ?? {}) as ExecutionResult | Promise<ExecutionResult>
 }
 
-function stringify({ data, errors }: ExecutionResult, { logger }: Context): string {
+function stringify({ data, errors }: { data?: unknown; errors?: readonly unknown[] }, { logger }: Context): string {
   if (!errors?.length) return JSON.stringify({ data })
   const masked = errors.map((error) =>
     toGraphQLError(error, (cause) => logger.error('an event could not be shown', { error: cause })),

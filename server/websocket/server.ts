@@ -9,8 +9,9 @@ import { addressOf, pathOf } from '../http/router.ts'
 import type { Yoga } from '../http/yoga.ts'
 import type { Asker } from '../resolvers/createContext.ts'
 import { toGraphQLError } from '../schema/errors.ts'
+import { subscribe } from '../schema/subscribe.ts'
 import { SocketOutlet } from './outlet.ts'
-import { SharedFollows, type Delivery } from './sharedFollow.ts'
+import type { Delivery, SharedFollows } from './sharedFollow.ts'
 
 interface Extra {
   socket: WebSocket
@@ -25,6 +26,7 @@ type Connection = ProtocolContext<Record<string, unknown>, Extra>
 export interface WebSocketParts {
   services: Services
   yoga: Yoga
+  shared: SharedFollows
 }
 
 export interface Sockets {
@@ -55,7 +57,7 @@ function authorizationIn({ extensions }: SubscribePayload): unknown {
 }
 
 /** graphql-transport-ws over WebSocket: graphql-ws keeps the protocol, Yoga's envelope parses, validates and executes. */
-export function createSockets({ services, yoga }: WebSocketParts): Sockets {
+export function createSockets({ services, yoga, shared }: WebSocketParts): Sockets {
   const { config, identity, logger, presence } = services
   const server = new WebSocketServer({
     noServer: true,
@@ -64,7 +66,6 @@ export function createSockets({ services, yoga }: WebSocketParts): Sockets {
     handleProtocols,
   })
   const perUser = new Map<string, number>()
-  const shared = new SharedFollows()
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
     connectionInitWaitTimeout: config.connectionInitTimeoutMs,
@@ -83,8 +84,8 @@ export function createSockets({ services, yoga }: WebSocketParts): Sockets {
     onSubscribe: (connection, id, payload) => prepare(connection as Connection, id, payload),
     execute: (args) => (args as PreparedArgs).operation.execute(args),
     async subscribe(args) {
-      const { delivery, operation } = args as PreparedArgs
-      return (await shared.subscribe(args, delivery)) ?? operation.subscribe(args)
+      const { delivery } = args as PreparedArgs
+      return (await shared.subscribe(args, delivery)) ?? subscribe(args)
     },
   })
 
@@ -115,7 +116,7 @@ export function createSockets({ services, yoga }: WebSocketParts): Sockets {
   }
 
   interface PreparedArgs extends ExecutionArgs {
-    operation: Pick<ReturnType<Yoga['getEnveloped']>, 'execute' | 'subscribe'>
+    operation: Pick<ReturnType<Yoga['getEnveloped']>, 'execute'>
     delivery: Delivery
   }
 
@@ -138,7 +139,7 @@ export function createSockets({ services, yoga }: WebSocketParts): Sockets {
       if (error instanceof ParleyError) return [toGraphQLError(error)]
       throw error
     }
-    const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({
+    const { schema, parse, validate, execute, contextFactory } = yoga.getEnveloped({
       address: extra.asker.address,
       asker: extra.asker,
       request: requestStandIn,
@@ -155,7 +156,7 @@ export function createSockets({ services, yoga }: WebSocketParts): Sockets {
         operationName: payload.operationName,
         variableValues: payload.variables,
         contextValue: await contextFactory(),
-        operation: { execute, subscribe },
+        operation: { execute },
         delivery: { outlet: extra.outlet, frame: (shared) => `${opening}${shared}}` },
       }
     } catch (error) {
