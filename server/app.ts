@@ -7,7 +7,7 @@ import type { Services } from './context.ts'
 import { Generations } from './generation/generations.ts'
 import { Identity } from './guards/identity.ts'
 import { Limits } from './guards/limits.ts'
-import { EventStreams } from './http/eventStreams.ts'
+import { EventStreams } from './websocket/eventStreams.ts'
 import { createHttpServer } from './http/router.ts'
 import { createGraphqlServer } from './http/yoga.ts'
 import { createLogger, type Logger } from './logger.ts'
@@ -60,7 +60,7 @@ export async function buildApp(config: Config, parts: AppParts = {}): Promise<Ap
   }
   const shared = new SharedFollows()
   const streams = new EventStreams(shared)
-  const yoga = createGraphqlServer(services, streams)
+  const yoga = createGraphqlServer(services, (args) => streams.subscribe(args))
   const sockets = createSockets({ services, yoga, shared })
   let isReady = false
   const http = createHttpServer({ services, yoga, clientFolder: parts.clientFolder ?? null, isReady: () => isReady })

@@ -1,7 +1,13 @@
 import { maxDepthPlugin } from '@escape.tech/graphql-armor-max-depth'
 import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens'
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
-import { GraphQLError, type ExecutionArgs, NoSchemaIntrospectionCustomRule, validate } from 'graphql'
+import {
+  GraphQLError,
+  type ExecutionArgs,
+  type ExecutionResult,
+  NoSchemaIntrospectionCustomRule,
+  validate,
+} from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Config } from '../config.ts'
 import type { Context, Services } from '../context.ts'
@@ -9,7 +15,6 @@ import { ParleyError } from '../errors.ts'
 import { createContext, type Asker } from '../resolvers/createContext.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { schema } from '../schema/schema.ts'
-import type { EventStreams } from './eventStreams.ts'
 import { exampleTabs } from './exampleOperations.ts'
 
 /** What the transports know of a request before it is parsed: the WebSocket server has the asker already. */
@@ -22,8 +27,11 @@ export type Yoga = YogaServerInstance<RequestContext, Context>
 
 export const isProduction = (config: Config): boolean => config.nodeEnv === 'production'
 
+/** Executes a subscription that is asked for over HTTP. */
+export type Subscribe = (args: ExecutionArgs) => Promise<AsyncIterable<ExecutionResult> | ExecutionResult>
+
 /** Parsing, validation, limits and execution, the same for HTTP, Server-Sent Events and WebSocket. */
-export function createGraphqlServer(services: Services, streams: EventStreams): Yoga {
+export function createGraphqlServer(services: Services, subscribe: Subscribe): Yoga {
   const { config, logger } = services
   return createYoga<RequestContext, Context>({
     schema,
@@ -48,7 +56,7 @@ export function createGraphqlServer(services: Services, streams: EventStreams): 
       maxTokensPlugin({ n: config.maxQueryTokens }) as Plugin,
       maxDepthPlugin({ n: config.maxQueryDepth }) as Plugin,
       {
-        onSubscribe: ({ setSubscribeFn }) => setSubscribeFn((args: ExecutionArgs) => streams.subscribe(args)),
+        onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
       } satisfies Plugin,
       ...(isProduction(config) ? [hideSchemaFromAnonymous] : []),
     ],

@@ -3,10 +3,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { Context } from '../context.ts'
 import type { GenerationSettings } from '../entities/session.ts'
-import { ConflictError } from '../errors.ts'
 import { requireViewer } from '../guards/access.ts'
-import { isUniqueViolation, type Sql } from '../storage/storage.ts'
+import { isUniqueViolation } from '../storage/storage.ts'
 import { audit } from './audit.ts'
+import { idTaken, requireFreeId } from './freeId.ts'
 import { insert, sessionColumns, sessionOf, type SessionRow } from '../storage/rows.ts'
 import { pickModel } from './session.ts'
 import { clientId, metadataSchema, modelSchema, parse, settingsSchema, titleSchema } from './validation.ts'
@@ -51,7 +51,7 @@ export async function createSession(ctx: Context, input: CreateSessionInput): Pr
   }
   try {
     await ctx.storage.transaction(async (tx) => {
-      if (wanted.id) await requireFreeId(tx, id)
+      if (wanted.id) await requireFreeId(tx, id, ['users', 'messages', 'generations'])
       await insert(tx, 'sessions', { ...session })
       await ctx.log.create(tx, id)
       await insert(tx, 'participants', { sessionId: id, userId: viewer.id, role: 'OWNER', joinedAt: now })
@@ -75,8 +75,6 @@ const settingsOf = ({ settings }: Wanted): GenerationSettings => ({
   tools: settings?.tools ?? [],
 })
 
-const taken = () => new ConflictError('This id is in use for something else. Take a new one.')
-
 async function findEarlier(
   ctx: Context,
   id: string,
@@ -92,16 +90,6 @@ async function findEarlier(
     (wanted.model == null || session.model === wanted.model) &&
     isDeepStrictEqual(session.settings, settingsOf(wanted)) &&
     isDeepStrictEqual(session.metadata, JSON.parse(JSON.stringify(wanted.metadata ?? {})))
-  if (!isSame) throw taken()
+  if (!isSame) throw idTaken()
   return session
-}
-
-/** Ids are unique across all types, and this one was made by a client. */
-async function requireFreeId(sql: Sql, id: string): Promise<void> {
-  const found = await sql.all(
-    `SELECT id FROM users WHERE id = ? UNION ALL SELECT id FROM messages WHERE id = ?
-     UNION ALL SELECT id FROM generations WHERE id = ?`,
-    [id, id, id],
-  )
-  if (found.length > 0) throw taken()
 }

@@ -6,10 +6,13 @@ import type { GenerationSettings, Session } from '../entities/session.ts'
 import { ConflictError, NotFoundError, RateLimitedError } from '../errors.ts'
 import { requireSession, requireViewer } from '../guards/access.ts'
 import type { EventDraft } from '../log/event.ts'
+import { insert } from '../storage/rows.ts'
 import { isUniqueViolation, type Tx } from '../storage/storage.ts'
 import { audit } from './audit.ts'
+import { requireFreeId } from './freeId.ts'
 import { tellViewers } from './viewerEvents.ts'
 import { parseSendMessage, type SendMessage, type SendMessageInput } from './sendMessageInput.ts'
+import { titleFrom } from './title.ts'
 import { mergeSettings } from './updateSession.ts'
 
 export interface Sent {
@@ -76,7 +79,8 @@ async function store(ctx: Context, tx: Tx, session: Session, send: SendMessage, 
   await tx.run(`UPDATE users SET last_seen_at = ? WHERE id = ?`, [now, viewerId])
   if (send.respond) await requireFreeGeneration(ctx, tx, viewerId)
 
-  const title = await titleFor(tx, session.id, send.content)
+  if (send.isIdGiven) await requireFreeId(tx, send.id, ['users', 'sessions', 'generations'])
+  const title = await firstTitle(tx, session.id, send.content)
   const drafts: EventDraft[] = [{ kind: 'MessageAdded', subjectId: send.id }]
   if (replyId !== null)
     drafts.push({ kind: 'MessageAdded', subjectId: replyId }, { kind: 'GenerationStarted', subjectId: generationId })
@@ -100,7 +104,7 @@ async function store(ctx: Context, tx: Tx, session: Session, send: SendMessage, 
     model: null,
     metadata: send.metadata,
   }
-  await insertMessage(tx, sent)
+  await insert(tx, 'messages', sent)
   let reply: Message | null = null
   let generation: Generation | null = null
   if (replyId !== null) {
@@ -116,7 +120,7 @@ async function store(ctx: Context, tx: Tx, session: Session, send: SendMessage, 
       parentId: sent.id,
       model,
     }
-    await insertMessage(tx, reply)
+    await insert(tx, 'messages', reply)
     generation = newGeneration(ctx, {
       id: generationId,
       reply,
@@ -125,7 +129,7 @@ async function store(ctx: Context, tx: Tx, session: Session, send: SendMessage, 
       viewerId,
       now,
     })
-    await insertGeneration(tx, generation)
+    await insert(tx, 'generations', generation)
     const [log] = await tx.all<{ logId: number }>(`SELECT log_id AS "logId" FROM session_logs WHERE session_id = ?`, [
       session.id,
     ])
@@ -191,25 +195,12 @@ async function newestMessage(tx: Tx, sessionId: string): Promise<string | null> 
   return newest?.id ?? null
 }
 
-const titleWords = 5
-const titleCharacters = 500
-
 /** The title that a session's first message gives it; null where it has one. */
-async function titleFor(tx: Tx, sessionId: string, content: string): Promise<string | null> {
-  const [session] = await tx.all<{ title: string; isTitleSet: boolean | number }>(
-    `SELECT title, is_title_set AS "isTitleSet" FROM sessions WHERE id = ?`,
-    [sessionId],
-  )
-  if (!session || session.isTitleSet || session.title !== '') return null
-  const words = content.trim().split(/\s+/u)
-  const title = words.slice(0, titleWords).join(' ')
-  const whole = words.length > titleWords ? `${title}…` : title
-  return whole.length <= titleCharacters
-    ? whole
-    : `${whole
-        .slice(0, titleCharacters - 1)
-        .toWellFormed()
-        .replace(/\uFFFD$/u, '')}…`
+async function firstTitle(tx: Tx, sessionId: string, content: string): Promise<string | null> {
+  const [untitled] = await tx.all(`SELECT id FROM sessions WHERE id = ? AND title = '' AND NOT is_title_set`, [
+    sessionId,
+  ])
+  return untitled ? titleFrom(content) : null
 }
 
 function newGeneration(
@@ -235,48 +226,4 @@ function newGeneration(
     startedAt: of.now,
     endedAt: null,
   }
-}
-
-async function insertMessage(tx: Tx, message: Message): Promise<void> {
-  await tx.run(
-    `INSERT INTO messages (id, session_id, seq, role, type, content, content_seq, status, author_id, parent_id, model, metadata, created_at, updated_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [
-      message.id,
-      message.sessionId,
-      message.seq,
-      message.role,
-      message.type,
-      message.content,
-      message.contentSeq,
-      message.status,
-      message.authorId ?? null,
-      message.parentId ?? null,
-      message.model ?? null,
-      JSON.stringify(message.metadata),
-      message.createdAt,
-      message.updatedAt,
-    ],
-  )
-}
-
-async function insertGeneration(tx: Tx, generation: Generation): Promise<void> {
-  await tx.run(
-    `INSERT INTO generations (id, message_id, session_id, user_id, model, settings, status, attempts, owner_node, lease_until, fence, started_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [
-      generation.id,
-      generation.messageId,
-      generation.sessionId,
-      generation.userId,
-      generation.model,
-      JSON.stringify(generation.settings),
-      generation.status,
-      generation.attempts,
-      generation.ownerNode,
-      generation.leaseUntil,
-      generation.fence,
-      generation.startedAt,
-    ],
-  )
 }

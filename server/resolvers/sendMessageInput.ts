@@ -28,6 +28,7 @@ export interface SendMessage {
   sessionId: string
   content: string
   id: string
+  isIdGiven: boolean
   parentId: string | null
   respond: boolean
   model: string | null
@@ -57,6 +58,7 @@ export function parseSendMessage(input: SendMessageInput, maxCharacters: number)
     sessionId: input.sessionId.toLowerCase(),
     content,
     id: id ?? randomUUIDv7(),
+    isIdGiven: id != null,
     parentId: input.parentId?.toLowerCase() ?? null,
     respond: input.respond ?? true,
     model: model ?? null,

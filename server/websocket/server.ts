@@ -49,6 +49,18 @@ function at(time: Date, callback: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
+/** Yoga notes the status of an HTTP answer in an error's extensions, and takes it out only there. */
+function withoutHttp(error: GraphQLError): GraphQLError {
+  const { http: _, ...extensions } = error.extensions
+  return new GraphQLError(error.message, {
+    nodes: error.nodes,
+    source: error.source,
+    positions: error.positions,
+    path: error.path,
+    extensions,
+  })
+}
+
 function authorizationIn({ extensions }: SubscribePayload): unknown {
   const headers = extensions?.headers
   return typeof headers === 'object' && headers !== null && 'authorization' in headers
@@ -149,7 +161,7 @@ export function createSockets({ services, yoga, shared }: WebSocketParts): Socke
     try {
       const document = parse(payload.query)
       const errors = validate(schema, document)
-      if (errors.length > 0) return errors
+      if (errors.length > 0) return errors.map(withoutHttp)
       return {
         schema,
         document,
@@ -160,7 +172,7 @@ export function createSockets({ services, yoga, shared }: WebSocketParts): Socke
         delivery: { outlet: extra.outlet, frame: (shared) => `${opening}${shared}}` },
       }
     } catch (error) {
-      if (error instanceof GraphQLError) return [error]
+      if (error instanceof GraphQLError) return [withoutHttp(error)]
       throw error
     }
   }

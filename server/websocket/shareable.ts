@@ -33,9 +33,6 @@ interface Analysis {
   dependsOnViewer: boolean
 }
 
-/** Extensions of a field whose value depends on the viewer: followers who select it share only with themselves. */
-export const viewerDependent = { viewerDependent: true } as const
-
 /** Tells which subscriptions can share; remembers what it found out about a document. */
 export class Sharing {
   readonly #analyses = new WeakMap<DocumentNode, Map<string, Analysis | null>>()

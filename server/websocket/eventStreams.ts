@@ -1,8 +1,8 @@
 import type { ExecutionArgs, ExecutionResult } from 'graphql'
 import type { Context } from '../context.ts'
 import { subscribe } from '../schema/subscribe.ts'
-import { IteratorOutlet } from '../websocket/iteratorOutlet.ts'
-import type { SharedFollows } from '../websocket/sharedFollow.ts'
+import { IteratorOutlet } from './iteratorOutlet.ts'
+import type { SharedFollows } from './sharedFollow.ts'
 
 /** Subscriptions over Server-Sent Events: in the same groups as those over WebSocket, for a reader who pulls. */
 export class EventStreams {
