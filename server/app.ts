@@ -14,6 +14,7 @@ import { createLogger, type Logger } from './logger.ts'
 import { SessionLog } from './log/sessionLog.ts'
 import { Presence } from './presence/presence.ts'
 import { createProviders } from './providers/registry.ts'
+import { Compiler } from './schema/compile.ts'
 import { openStorage } from './storage/openStorage.ts'
 import type { Topics } from './topics.ts'
 import { SharedFollows } from './websocket/sharedFollow.ts'
@@ -58,9 +59,10 @@ export async function buildApp(config: Config, parts: AppParts = {}): Promise<Ap
     version,
     connectionCount: () => sockets.count() + streams.count(),
   }
-  const shared = new SharedFollows()
+  const compiler = new Compiler()
+  const shared = new SharedFollows(compiler)
   const streams = new EventStreams(shared)
-  const yoga = createGraphqlServer(services, (args) => streams.subscribe(args))
+  const yoga = createGraphqlServer(services, compiler, (args) => streams.subscribe(args))
   const sockets = createSockets({ services, yoga, shared })
   let isReady = false
   const http = createHttpServer({ services, yoga, clientFolder: parts.clientFolder ?? null, isReady: () => isReady })

@@ -2,6 +2,7 @@ import { maxDepthPlugin } from '@escape.tech/graphql-armor-max-depth'
 import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens'
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
 import {
+  getOperationAST,
   GraphQLError,
   type ExecutionArgs,
   type ExecutionResult,
@@ -13,6 +14,7 @@ import type { Config } from '../config.ts'
 import type { Context, Services } from '../context.ts'
 import { ParleyError } from '../errors.ts'
 import { createContext, type Asker } from '../resolvers/createContext.ts'
+import type { Compiler } from '../schema/compile.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { schema } from '../schema/schema.ts'
 import { exampleTabs } from './exampleOperations.ts'
@@ -31,7 +33,7 @@ export const isProduction = (config: Config): boolean => config.nodeEnv === 'pro
 export type Subscribe = (args: ExecutionArgs) => Promise<AsyncIterable<ExecutionResult> | ExecutionResult>
 
 /** Parsing, validation, limits and execution, the same for HTTP, Server-Sent Events and WebSocket. */
-export function createGraphqlServer(services: Services, subscribe: Subscribe): Yoga {
+export function createGraphqlServer(services: Services, compiler: Compiler, subscribe: Subscribe): Yoga {
   const { config, logger } = services
   return createYoga<RequestContext, Context>({
     schema,
@@ -58,7 +60,8 @@ export function createGraphqlServer(services: Services, subscribe: Subscribe): Y
       {
         onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
       } satisfies Plugin,
-      ...(isProduction(config) ? [hideSchemaFromAnonymous] : []),
+      compileQueries(compiler),
+      ...(isProduction(config) ? [hideSchemaFromAnonymous, hideSuggestions] : []),
     ],
   })
 }
@@ -73,6 +76,17 @@ async function whoAsks({ identity }: Services, request: Request, address: string
     throw new GraphQLError(message, { extensions: { ...extensions, http: { status: 401 } } })
   }
 }
+
+const usesWorthCompiling = 3
+
+/** Runs a query that is asked again and again as code made for it; mutations spend their time elsewhere. */
+const compileQueries = (compiler: Compiler): Plugin => ({
+  onExecute({ args, setExecuteFn }) {
+    if (getOperationAST(args.document, args.operationName)?.operation !== 'query') return
+    const compiled = compiler.compiled(args, usesWorthCompiling)
+    if (compiled) setExecuteFn(() => compiled(args.rootValue, args.contextValue, args.variableValues ?? {}))
+  },
+})
 
 const limitCharacters = (limit: number): Plugin => ({
   onParse({ params: { source } }) {
@@ -90,4 +104,28 @@ const hideSchemaFromAnonymous: Plugin<Context> = {
     const errors = validate(args.schema, args.document, [NoSchemaIntrospectionCustomRule])
     if (errors.length > 0) setResultAndStopExecution({ errors })
   },
+}
+
+/** A wrong name is not answered by the right ones. For all, since who asks is found out only after validation. */
+const hideSuggestions: Plugin = {
+  onValidate({ validateFn, setValidationFn }) {
+    setValidationFn((of, document, rules, options, typeInfo) =>
+      validateFn(of, document, rules, { ...options, hideSuggestions: true }, typeInfo),
+    )
+  },
+  // variables are checked only now
+  onExecute: () => ({ onExecuteDone: ({ result, setResult }) => setResult(withoutSuggestions(result)) }),
+  onSubscribe: () => ({ onSubscribeResult: ({ result, setResult }) => setResult(withoutSuggestions(result)) }),
+}
+
+function withoutSuggestions<Result extends object>(result: Result): Result {
+  if (Symbol.asyncIterator in result || !('errors' in result)) return result
+  const errors = result.errors as readonly GraphQLError[] | undefined
+  return {
+    ...result,
+    errors: errors?.map((error) => {
+      const message = error.message.replace(/ Did you mean .*\?$/s, '')
+      return message === error.message ? error : new GraphQLError(message, error)
+    }),
+  }
 }

@@ -127,17 +127,24 @@ export const resultUnion = <Success extends object>(
 export function toGraphQLError(error: unknown, onUnexpected?: (error: unknown) => void): GraphQLError {
   const isLocated = error instanceof GraphQLError
   const cause: unknown = isLocated ? error.originalError : error
-  const place = isLocated
-    ? { nodes: error.nodes, source: error.source, positions: error.positions, path: error.path }
-    : {}
   if (cause instanceof ParleyError) {
     const extensions: Record<string, unknown> = { code: cause.code }
     if (cause instanceof InvalidInputError) extensions.fields = cause.fields
     if (cause instanceof RateLimitedError) extensions.retryAfterMs = cause.retryAfterMs
     if (cause instanceof ProviderUnavailableError) extensions.provider = cause.provider
-    return new GraphQLError(cause.message, { ...place, extensions })
+    return placed(cause.message, extensions, error)
   }
   if (isLocated && (cause === undefined || cause instanceof GraphQLError)) return error
   onUnexpected?.(cause)
-  return new GraphQLError('Unexpected error.', { ...place, extensions: { code: 'INTERNAL' } })
+  return placed('Unexpected error.', { code: 'INTERNAL' }, error)
+}
+
+/** An error at the place of another one, as far as that has one. */
+function placed(message: string, extensions: Record<string, unknown>, at: unknown): GraphQLError {
+  if (!(at instanceof GraphQLError)) return new GraphQLError(message, { extensions })
+  const { nodes, source, positions, path, locations } = at
+  const error = new GraphQLError(message, { nodes, source, positions, path, extensions })
+  // a compiled operation knows lines and columns but not the nodes that graphql-js finds them by
+  if (!error.locations && locations) Object.defineProperty(error, 'locations', { value: locations, enumerable: true })
+  return error
 }

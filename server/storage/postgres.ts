@@ -1,7 +1,7 @@
 import { Migrator } from '@mikro-orm/migrations'
 import { MikroORM } from '@mikro-orm/postgresql'
 import { CompiledQuery } from 'kysely'
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import { entityList } from './entityList.ts'
 import { Initial } from './migrations/postgres/0001-initial.ts'
 import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'

@@ -1,24 +1,22 @@
 import { execute, type ExecutionArgs, type ExecutionResult } from 'graphql'
-import { compileQuery, isCompiledQuery } from 'graphql-jit'
 import type { Context } from '../context.ts'
-import type { SessionEvent } from '../log/event.ts'
 import { freshContext } from '../resolvers/createContext.ts'
+import type { Compiler, Executor } from '../schema/compile.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import type { Render } from './group.ts'
-
-type Executor = (event: SessionEvent, context: Context) => ExecutionResult | Promise<ExecutionResult>
 
 /**
  * The payload of `args`' subscription for an event, as JSON. Compiled where graphql-jit can, else by graphql-js; both give
  * the same.
  */
-export function createRender(args: ExecutionArgs, context: Context): Render {
-  const run = compile(args) ?? interpret(args)
+export function createRender(args: ExecutionArgs, context: Context, compiler: Compiler): Render {
+  const run = compiler.compiled(args) ?? interpret(args)
+  const variables = args.variableValues ?? {}
   // a delta reads nothing, so its context is never used up
   const forDeltas = freshContext(context)
   return (event) => {
     try {
-      const result = run(event, event.kind === 'MessageDelta' ? forDeltas : freshContext(context))
+      const result = run(event, event.kind === 'MessageDelta' ? forDeltas : freshContext(context), variables)
       return result instanceof Promise
         ? result.then((late) => stringify(late, context), failed)
         : stringify(result, context)
@@ -34,13 +32,6 @@ export function createRender(args: ExecutionArgs, context: Context): Render {
 function interpret(args: ExecutionArgs): Executor {
   return (event, context) =>
     execute({ ...args, rootValue: event, contextValue: context }) as ExecutionResult | Promise<ExecutionResult>
-}
-
-function compile({ schema, document, operationName, variableValues }: ExecutionArgs): Executor | undefined {
-  const compiled = compileQuery(schema, document, operationName ?? undefined)
-  if (!isCompiledQuery(compiled)) return undefined
-  return (event, context) =>
-    compiled.query(event, context, variableValues ?? {}) as ExecutionResult | Promise<ExecutionResult>
 }
 
 function stringify({ data, errors }: { data?: unknown; errors?: readonly unknown[] }, { logger }: Context): string {

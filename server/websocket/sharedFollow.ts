@@ -3,6 +3,7 @@ import type { Context } from '../context.ts'
 import type { ParleyError } from '../errors.ts'
 import { authorizeFollow } from '../resolvers/follow.ts'
 import { accessLost } from '../log/sessionLog.ts'
+import type { Compiler } from '../schema/compile.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { Group, type GroupEnd } from './group.ts'
 import type { Outlet } from './outlet.ts'
@@ -20,6 +21,11 @@ export interface Delivery {
 export class SharedFollows {
   readonly #sharing = new Sharing()
   readonly #groups = new Map<string, Group>()
+  readonly #compiler: Compiler
+
+  constructor(compiler: Compiler) {
+    this.#compiler = compiler
+  }
 
   /**
    * Joins a subscription to those that get the same results. Its frames go to the outlet directly; the iterator only ends.
@@ -54,7 +60,7 @@ export class SharedFollows {
   #group(key: string, sessionId: string, args: ExecutionArgs, context: Context): Group {
     let group = this.#groups.get(key)
     if (!group) {
-      const created: Group = new Group(context.log, sessionId, createRender(args, context), () => {
+      const created: Group = new Group(context.log, sessionId, createRender(args, context, this.#compiler), () => {
         if (this.#groups.get(key) === created) this.#groups.delete(key)
       })
       this.#groups.set(key, (group = created))

@@ -1,0 +1,42 @@
+import type { DocumentNode, ExecutionArgs, ExecutionResult } from 'graphql'
+import { compileQuery, isCompiledQuery, type CompiledQuery } from 'graphql-jit'
+
+/** Runs an operation as graphql-js' `execute` would. */
+export type Executor = (
+  root: unknown,
+  context: unknown,
+  variables: Record<string, unknown>,
+) => ExecutionResult | Promise<ExecutionResult>
+
+interface Uses {
+  count: number
+  executor: Executor | null | undefined
+}
+
+/** Compiles operations to code that gives what graphql-js gives, at a fraction of its cost. */
+export class Compiler {
+  readonly #uses = new WeakMap<DocumentNode, Map<string, Uses>>()
+
+  /**
+   * The compiled operation; undefined where graphql-jit can't compile it, or where it was not yet asked for `minUses`
+   * times: what is executed once or twice is not worth the milliseconds.
+   */
+  compiled(args: Pick<ExecutionArgs, 'schema' | 'document' | 'operationName'>, minUses = 1): Executor | undefined {
+    const { schema, document, operationName } = args
+    let operations = this.#uses.get(document)
+    if (!operations) this.#uses.set(document, (operations = new Map<string, Uses>()))
+    const name = operationName ?? ''
+    let uses = operations.get(name)
+    if (!uses) operations.set(name, (uses = { count: 0, executor: undefined }))
+    if (uses.executor === undefined && ++uses.count >= minUses) {
+      const query = compileQuery(schema, document, operationName ?? undefined)
+      uses.executor = isCompiledQuery(query) ? executorOf(query) : null
+    }
+    return uses.executor ?? undefined
+  }
+}
+
+const executorOf =
+  ({ query }: CompiledQuery): Executor =>
+  (root, context, variables) =>
+    query(root, context, variables) as ExecutionResult | Promise<ExecutionResult>

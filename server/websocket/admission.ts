@@ -1,0 +1,62 @@
+import type { WebSocket } from 'ws'
+import type { Services } from '../context.ts'
+import type { Asker } from '../resolvers/createContext.ts'
+
+/** An open socket and whose it is. */
+export interface Visitor {
+  readonly socket: WebSocket
+  asker: Asker
+  /** Undoes what signing in did, once the socket is closed. */
+  readonly release: (() => void)[]
+}
+
+/** Lets users in: by their token, so many sockets each, and for as long as the token lasts. */
+export class Admission {
+  readonly #services: Pick<Services, 'config' | 'identity' | 'presence'>
+  readonly #socketsOf = new Map<string, number>()
+
+  constructor(services: Pick<Services, 'config' | 'identity' | 'presence'>) {
+    this.#services = services
+  }
+
+  /**
+   * Makes the token's user the socket's, and counts it among theirs; nobody's where there is no token.
+   * @throws UnauthenticatedError for a token that is not valid
+   */
+  async signIn(visitor: Visitor, authorization: unknown): Promise<void> {
+    const { config, identity, presence } = this.#services
+    const header = typeof authorization === 'string' ? authorization : JSON.stringify(authorization ?? '')
+    const verified = await identity.fromHeader(header === '""' ? null : header)
+    if (!verified) return
+    const { user, expiresAt } = verified
+    visitor.asker = { ...visitor.asker, viewer: user, expiresAt }
+    const count = (this.#socketsOf.get(user.id) ?? 0) + 1
+    if (count > config.maxSocketsPerUser)
+      return visitor.socket.close(4429, `At most ${config.maxSocketsPerUser} connections a user`)
+    this.#socketsOf.set(user.id, count)
+    visitor.release.push(
+      () => this.#closed(user.id),
+      presence.connected(user.id),
+      at(expiresAt, () => visitor.socket.close(4403, 'The token has expired')),
+    )
+  }
+
+  #closed(userId: string): void {
+    const left = this.#socketsOf.get(userId)! - 1
+    if (left === 0) this.#socketsOf.delete(userId)
+    else this.#socketsOf.set(userId, left)
+  }
+}
+
+const longestTimerMs = 2 ** 31 - 1
+
+/** Calls back at a time that may be further off than a timer reaches. Returns what calls it off. */
+function at(time: Date, callback: () => void): () => void {
+  let timer: NodeJS.Timeout
+  const wait = (): void => {
+    const leftMs = time.getTime() - Date.now()
+    timer = setTimeout(leftMs > longestTimerMs ? wait : callback, Math.min(Math.max(leftMs, 0), longestTimerMs))
+  }
+  wait()
+  return () => clearTimeout(timer)
+}
