@@ -1,4 +1,4 @@
-import type { DocumentNode, ExecutionArgs, ExecutionResult } from 'graphql'
+import { GraphQLError, type DocumentNode, type ExecutionArgs, type ExecutionResult, type Source } from 'graphql'
 import { compileQuery, isCompiledQuery, type CompiledQuery } from 'graphql-jit'
 
 /** Runs an operation as graphql-js' `execute` would. */
@@ -30,13 +30,28 @@ export class Compiler {
     if (!uses) operations.set(name, (uses = { count: 0, executor: undefined }))
     if (uses.executor === undefined && ++uses.count >= minUses) {
       const query = compileQuery(schema, document, operationName ?? undefined)
-      uses.executor = isCompiledQuery(query) ? executorOf(query) : null
+      uses.executor = isCompiledQuery(query) ? executorOf(query, document.loc?.source) : null
     }
     return uses.executor ?? undefined
   }
 }
 
-const executorOf =
-  ({ query }: CompiledQuery): Executor =>
-  (root, context, variables) =>
-    query(root, context, variables) as ExecutionResult | Promise<ExecutionResult>
+function executorOf({ query }: CompiledQuery, source: Source | undefined): Executor {
+  const finished = (result: ExecutionResult): ExecutionResult =>
+    result.errors?.length ? { ...result, errors: result.errors.map((error) => relocated(error, source)) } : result
+  return (root, context, variables) => {
+    const result = query(root, context, variables) as ExecutionResult | Promise<ExecutionResult>
+    return result instanceof Promise ? result.then(finished) : finished(result)
+  }
+}
+
+/** A compiled operation knows an error's line and column, but not the place in the text that graphql-js tells them by. */
+function relocated(error: GraphQLError, source: Source | undefined): GraphQLError {
+  if (error.nodes || !error.locations || !source) return error
+  const lines = source.body.split('\n')
+  const positions = error.locations.map(({ line, column }) =>
+    lines.slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, column - 1),
+  )
+  const { message, path, originalError, extensions } = error
+  return new GraphQLError(message, { source, positions, path, originalError, extensions })
+}

@@ -142,9 +142,6 @@ export function toGraphQLError(error: unknown, onUnexpected?: (error: unknown) =
 /** An error at the place of another one, as far as that has one. */
 function placed(message: string, extensions: Record<string, unknown>, at: unknown): GraphQLError {
   if (!(at instanceof GraphQLError)) return new GraphQLError(message, { extensions })
-  const { nodes, source, positions, path, locations } = at
-  const error = new GraphQLError(message, { nodes, source, positions, path, extensions })
-  // a compiled operation knows lines and columns but not the nodes that graphql-js finds them by
-  if (!error.locations && locations) Object.defineProperty(error, 'locations', { value: locations, enumerable: true })
-  return error
+  const { nodes, source, positions, path } = at
+  return new GraphQLError(message, { nodes, source, positions, path, extensions })
 }
