@@ -67,6 +67,9 @@ async function ready(response: ServerResponse, { services, isReady }: RouterPart
 function serveClient(folder: string): RequestListener {
   const serve = sirv(folder, {
     single: true,
+    etag: true,
+    // looks at the folder each time: sirv would fail, uncaught, on a file that it remembers and a newer build removed
+    dev: true,
     setHeaders(response, path) {
       response.setHeader('content-security-policy', pagePolicy)
       response.setHeader(

@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws'
 import type { Services } from '../context.ts'
 import type { Asker } from '../resolvers/createContext.ts'
+import { at } from './at.ts'
 
 /** An open socket and whose it is. */
 export interface Visitor {
@@ -46,17 +47,4 @@ export class Admission {
     if (left === 0) this.#socketsOf.delete(userId)
     else this.#socketsOf.set(userId, left)
   }
-}
-
-const longestTimerMs = 2 ** 31 - 1
-
-/** Calls back at a time that may be further off than a timer reaches. Returns what calls it off. */
-function at(time: Date, callback: () => void): () => void {
-  let timer: NodeJS.Timeout
-  const wait = (): void => {
-    const leftMs = time.getTime() - Date.now()
-    timer = setTimeout(leftMs > longestTimerMs ? wait : callback, Math.min(Math.max(leftMs, 0), longestTimerMs))
-  }
-  wait()
-  return () => clearTimeout(timer)
 }

@@ -1,0 +1,57 @@
+import { useEffect, useState } from 'react'
+import { Provider } from 'urql'
+import { Route, Switch } from 'wouter'
+import type { TokenStore } from './api/auth.ts'
+import { createParley, ParleyContext, type Viewer } from './api/parley.ts'
+import { useStore } from './api/useStore.ts'
+import { JoinPage } from './people/JoinPage.tsx'
+import { SignInPage } from './people/SignInPage.tsx'
+import { useSignIn } from './people/useSignIn.ts'
+import { SessionPage } from './session/SessionPage.tsx'
+import { StartPage } from './session/StartPage.tsx'
+import { Announcer } from './ui/Announcer.tsx'
+import { Frame } from './ui/Frame.tsx'
+import { Notice } from './ui/Notice.tsx'
+
+export function App({ tokens }: { tokens: TokenStore }) {
+  const { result, check } = useSignIn(tokens)
+  if (result?.state !== 'signedIn') return <SignInPage result={result} onToken={tokens.set} onRetry={check} />
+  return <SignedIn key={result.token} viewer={result.viewer} token={result.token} onRefused={check} />
+}
+
+interface SignedInProps {
+  viewer: Viewer
+  token: string
+  /** The server no longer takes the token. */
+  onRefused: () => void
+}
+
+function SignedIn({ viewer, token, onRefused }: SignedInProps) {
+  const [parley] = useState(() => createParley(viewer, token))
+  useEffect(() => parley.start(), [parley])
+
+  const closeCode = useStore(parley.connection.lastCloseCode)
+  useEffect(() => {
+    if (closeCode === 4401 || closeCode === 4403) onRefused()
+  }, [closeCode, onRefused])
+
+  return (
+    <ParleyContext value={parley}>
+      <Provider value={parley.client}>
+        <Frame>
+          <Switch>
+            <Route path="/" component={StartPage} />
+            <Route path="/join" component={JoinPage} />
+            <Route path="/s/:id">{({ id }) => <SessionPage key={id} id={id} onSignedOut={onRefused} />}</Route>
+            <Route>
+              <Notice title="There is no such page">
+                The address leads nowhere. Pick a session or begin a new one.
+              </Notice>
+            </Route>
+          </Switch>
+        </Frame>
+        <Announcer />
+      </Provider>
+    </ParleyContext>
+  )
+}

@@ -1,0 +1,58 @@
+import { useEffect, useRef } from 'react'
+import { uuidv7 } from '../../library/uuid.ts'
+import { useParley } from '../api/parley.ts'
+import { useTyping } from '../people/useTyping.ts'
+import { ComposerForm } from './ComposerForm.tsx'
+import { useDraft } from './useDraft.ts'
+
+export interface ComposerProps {
+  sessionId: string
+  /** Text to begin with, e.g. a suggestion that was picked. */
+  suggested: string | undefined
+  /** Ready to be written in at once, as in a session that was just made. */
+  isReady: boolean
+  isAnswering: boolean
+  isStopping: boolean
+  onStop: () => void
+}
+
+export function Composer({ sessionId, suggested, isReady, isAnswering, isStopping, onStop }: ComposerProps) {
+  const { outbox } = useParley()
+  const [draft, setDraft] = useDraft(sessionId)
+  const { onWriting, onPause } = useTyping(sessionId)
+  const input = useRef<HTMLTextAreaElement>(null)
+
+  useEffect(() => {
+    // On a touch screen focus would cover half the page with a keyboard.
+    if (isReady && matchMedia('(pointer: fine)').matches) input.current?.focus()
+  }, [isReady])
+
+  useEffect(() => {
+    if (suggested === undefined) return
+    setDraft(suggested)
+    input.current?.focus()
+  }, [suggested, setDraft])
+
+  function send(content: string) {
+    onPause()
+    setDraft('')
+    void outbox.send({ id: uuidv7(), sessionId, content, createdAt: new Date().toISOString() })
+  }
+
+  return (
+    <ComposerForm
+      ref={input}
+      text={draft}
+      onText={(text) => {
+        setDraft(text)
+        if (text.trim()) onWriting()
+        else onPause()
+      }}
+      onSend={send}
+      onBlur={onPause}
+      isAnswering={isAnswering}
+      isStopping={isStopping}
+      onStop={onStop}
+    />
+  )
+}

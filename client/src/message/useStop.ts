@@ -1,0 +1,34 @@
+import { useCallback, useState } from 'react'
+import type { MessageFieldsFragment } from '../../gql/graphql.ts'
+import { outcomeOf } from '../api/errors.ts'
+import { useParley } from '../api/parley.ts'
+import { StopGeneration } from './operations.ts'
+
+export interface StopState {
+  stop(): void
+  isStopping: boolean
+  failure: string | undefined
+}
+
+/** Stops every answer that is being written. */
+export function useStop(running: readonly MessageFieldsFragment[]): StopState {
+  const { client } = useParley()
+  const [isStopping, setStopping] = useState(false)
+  const [failure, setFailure] = useState<string>()
+
+  const stop = useCallback(async () => {
+    setStopping(true)
+    setFailure(undefined)
+    const results = await Promise.all(
+      running.map(({ generation }) => client.mutation(StopGeneration, { input: { generationId: generation!.id } })),
+    )
+    for (const { data, error } of results) {
+      const outcome = outcomeOf(data?.stopGeneration, error)
+      // One that ended meanwhile needs no stopping.
+      if (!outcome.ok && outcome.code !== 'NOT_FOUND') setFailure(outcome.message)
+    }
+    setStopping(false)
+  }, [client, running])
+
+  return { stop: () => void stop(), isStopping, failure }
+}

@@ -1,0 +1,98 @@
+import { useState } from 'react'
+import { useQuery } from 'urql'
+import { useParley } from '../api/parley.ts'
+import { Composer } from '../message/Composer.tsx'
+import { Conversation } from '../message/Conversation.tsx'
+import { isRunning } from '../message/status.ts'
+import { useShortcuts } from '../ui/useShortcuts.ts'
+import { Button } from '../ui/Button.tsx'
+import { Notice } from '../ui/Notice.tsx'
+import { SidebarButton } from '../ui/Frame.tsx'
+import { SessionPage as SessionPageQuery } from './operations.ts'
+import { SessionHeader } from './SessionHeader.tsx'
+import { useFollow } from './useFollow.ts'
+import { useLocation } from 'wouter'
+import { useStop } from '../message/useStop.ts'
+
+/** One session: who is in it, what was said, and a place to write. */
+export function SessionPage({ id, onSignedOut }: { id: string; onSignedOut: () => void }) {
+  const { viewer } = useParley()
+  const [, navigate] = useLocation()
+  const { gone, isInTrouble } = useFollow(id, onSignedOut)
+  // Following reads the session and keeps it true; this only shows what the cache holds.
+  const [{ data }] = useQuery({ query: SessionPageQuery, variables: { id }, requestPolicy: 'cache-only' })
+  const [draftText, setDraftText] = useState<string>()
+  const session = data?.session
+
+  const running = (session?.messages.edges ?? [])
+    .map(({ node }) => node)
+    .filter(({ generation, status }) => generation && isRunning(status))
+  const { stop, isStopping, failure: stopFailure } = useStop(running)
+  useShortcuts({ onStop: running.length > 0 ? stop : undefined })
+
+  if (gone) {
+    return (
+      <Shell>
+        <Notice
+          title={gone === 'deleted' ? 'This session was deleted' : 'This session isn’t open to you'}
+          isAlert
+          action={<Button onClick={() => navigate('/')}>To the start</Button>}
+        >
+          {gone === 'deleted'
+            ? 'Its owner deleted it, with everything in it.'
+            : 'It doesn’t exist, or you are not, or no longer, one of its participants.'}
+        </Notice>
+      </Shell>
+    )
+  }
+  if (!session) {
+    return (
+      <Shell>
+        <p role="status" className="m-auto text-muted">
+          {isInTrouble ? 'The server can’t be reached. Trying again…' : 'Opening…'}
+        </p>
+      </Shell>
+    )
+  }
+
+  const role = session.participants.find(({ user }) => user.id === viewer.id)?.role
+  return (
+    <>
+      <SessionHeader session={session} role={role} />
+      <main className="flex min-h-0 flex-1 flex-col">
+        <Conversation session={session} onSuggestion={setDraftText} canWrite={role !== 'VIEWER'} />
+        {stopFailure && (
+          <p role="alert" className="column pb-2 text-sm text-danger">
+            {stopFailure}
+          </p>
+        )}
+        {role === 'VIEWER' ? (
+          <p className="column mb-4 rounded-xl border border-line bg-raised px-4 py-3 text-sm text-muted">
+            You are reading along. To write here, ask {session.owner.name} for an invitation to take part.
+          </p>
+        ) : (
+          <Composer
+            key={session.id}
+            sessionId={session.id}
+            suggested={draftText}
+            isReady={session.messages.edges.length === 0}
+            isAnswering={running.length > 0}
+            isStopping={isStopping}
+            onStop={stop}
+          />
+        )}
+      </main>
+    </>
+  )
+}
+
+function Shell({ children }: { children: React.ReactNode }) {
+  return (
+    <main className="flex min-h-0 flex-1 flex-col">
+      <div className="p-2">
+        <SidebarButton />
+      </div>
+      {children}
+    </main>
+  )
+}

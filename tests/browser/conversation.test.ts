@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { BrowserContext, Page } from 'playwright-core'
+import { ensureClientBuilt } from '../../server/http/clientBuild.ts'
+import { startApp, type TestApp } from '../support/app.ts'
+import { launchChromium, type Chromium } from '../support/chromium.ts'
+import { text } from '../support/fakeModelServer.ts'
+
+let app: TestApp
+let chromium: Chromium
+const contexts: BrowserContext[] = []
+
+beforeAll(async () => {
+  const clientFolder = await ensureClientBuilt(() => undefined)
+  app = await startApp({ parts: { clientFolder } })
+  chromium = await launchChromium()
+}, 120_000)
+
+afterAll(async () => {
+  for (const context of contexts) await context.close()
+  await chromium.stop()
+  await app.stop()
+})
+
+/** A person with a browser of their own, and what went wrong on their page. */
+async function person(): Promise<{ page: Page; faults: string[] }> {
+  const context = await chromium.browser.newContext({ viewport: { width: 1280, height: 800 } })
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: app.url })
+  contexts.push(context)
+  const page = await context.newPage()
+  const faults: string[] = []
+  page.on('pageerror', (error) => faults.push(error.message))
+  page.on('request', (request) => {
+    if (!request.url().startsWith(app.url) && !request.url().startsWith('data:')) faults.push(`asked ${request.url()}`)
+  })
+  return { page, faults }
+}
+
+const composer = (page: Page) => page.getByRole('textbox', { name: 'Message' })
+const lastAnswer = (page: Page) => page.locator('article').last()
+const textOf = (page: Page) => lastAnswer(page).getByTestId('message-content').innerText()
+
+async function say(page: Page, content: string): Promise<void> {
+  await composer(page).fill(content)
+  await page.getByRole('button', { name: 'Send' }).click()
+}
+
+async function untilComplete(page: Page): Promise<void> {
+  await page.locator('article[data-status="COMPLETE"]').nth(1).waitFor()
+}
+
+test('two people in one session watch one answer arrive, and a reload in mid-stream loses nothing', async () => {
+  const ada = await person()
+  await ada.page.goto(app.url)
+  await composer(ada.page).waitFor()
+  await say(ada.page, 'Hello there, my dear model. [[tokens=120 rate=40 seed=first]]')
+  await ada.page.waitForURL(/\/s\//)
+  await ada.page.locator('article[data-status="STREAMING"]').waitFor()
+
+  await ada.page.getByRole('button', { name: 'Invite' }).click()
+  const linkField = ada.page.getByRole('textbox', { name: 'Invitation link' })
+  await expect.poll(() => linkField.inputValue()).toContain('/join#')
+  const link = await linkField.inputValue()
+  await ada.page.keyboard.press('Escape')
+
+  const grace = await person()
+  await grace.page.goto(link)
+  await grace.page.waitForURL(/\/s\//)
+  await grace.page.locator('article').nth(1).waitFor()
+
+  await ada.page.reload()
+  await Promise.all([untilComplete(ada.page), untilComplete(grace.page)])
+  const whole = text('first', 120).trim()
+  expect((await textOf(ada.page)).trim()).toBe(whole)
+  expect((await textOf(grace.page)).trim()).toBe(whole)
+
+  await composer(grace.page).pressSequentially('I am', { delay: 20 })
+  await ada.page.getByText(/is typing/).waitFor()
+  await say(grace.page, 'I am here too. [[tokens=5 seed=second]]')
+  await ada.page.getByText('I am here too.').waitFor()
+  await ada.page.locator('article[data-status="COMPLETE"]').nth(3).waitFor()
+  expect((await textOf(ada.page)).trim()).toBe(text('second', 5).trim())
+  expect([...ada.faults, ...grace.faults]).toEqual([])
+})
+
+test('Stop keeps what had arrived', async () => {
+  const { page, faults } = await person()
+  await page.goto(app.url)
+  await composer(page).waitFor()
+  await say(page, 'A long one, please. [[tokens=2000 rate=20 seed=third]]')
+  await page.locator('article[data-status="STREAMING"]').waitFor()
+  await page.getByRole('button', { name: 'Stop' }).click()
+  await page.locator('article[data-status="STOPPED"]').waitFor()
+  const kept = (await textOf(page)).trim()
+  expect(kept.length).toBeGreaterThan(0)
+  expect(text('third', 2000).startsWith(kept)).toBe(true)
+  await page.getByRole('button', { name: 'Send' }).waitFor()
+  expect(faults).toEqual([])
+})
