@@ -14,6 +14,8 @@ export interface DeltaStream {
   readonly startedAt: Date
   /** Text that is stored and was shown. */
   stored: string
+  /** How much of that is in the message itself, beside the log. */
+  checkpointed: number
   /** Text that is neither yet. */
   pending: string
   /** `seq` of the last stored delta; that of the message itself before the first. */

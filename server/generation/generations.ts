@@ -22,6 +22,8 @@ export interface GenerationsParts {
 }
 
 const checkpointMs = 1000
+/** A reader adds up as many deltas in well under a millisecond. */
+const checkpointCharacters = 4096
 
 /** The generations that run on this node: starts and stops them, keeps their leases, and ends those whose node is gone. */
 export class Generations {
@@ -156,16 +158,17 @@ export class Generations {
 
   /** Writes the text of long answers into their messages, so that whoever queries them meanwhile adds up few deltas. */
   async #checkpoint(): Promise<void> {
-    const { storage } = this.#parts
-    for (const { stream } of this.#running.values()) {
-      const { stored, lastSeq } = stream
-      if (stored.length === 0) continue
-      await storage.transaction((tx) =>
-        tx.run(
+    const grown = [...this.#running.values()]
+      .map(({ stream }) => stream)
+      .filter((stream) => stream.stored.length - stream.checkpointed >= checkpointCharacters)
+    if (grown.length === 0) return
+    await this.#parts.storage.transaction(async (tx) => {
+      for (const { stored, lastSeq, messageId } of grown)
+        await tx.run(
           `UPDATE messages SET content = ?, content_seq = ? WHERE id = ? AND content_seq < ? AND status = 'STREAMING'`,
-          [stored, lastSeq, stream.messageId, lastSeq],
-        ),
-      )
-    }
+          [stored, lastSeq, messageId, lastSeq],
+        )
+    })
+    for (const stream of grown) stream.checkpointed = stream.stored.length
   }
 }
