@@ -14,8 +14,6 @@ export interface DeltaStream {
   readonly startedAt: Date
   /** Text that is stored and was shown. */
   stored: string
-  /** How much of that is in the message itself, beside the log. */
-  checkpointed: number
   /** Text that is neither yet. */
   pending: string
   /** `seq` of the last stored delta; that of the message itself before the first. */
@@ -174,11 +172,7 @@ export class DeltaWriter {
   /** Finds out whether a write whose answer was lost was committed after all, so that it is not stored twice. */
   async #reconcile(streams: DeltaStream[]): Promise<void> {
     for (const stream of streams) {
-      const [last] = await this.#storage.read.all<{ seq: number; textOffset: number; data: string }>(
-        `SELECT seq, text_offset AS "textOffset", data FROM session_events
-         WHERE log_id = ? AND seq > ? AND message_seq = ? ORDER BY seq DESC LIMIT 1`,
-        [stream.logId, stream.lastSeq, stream.messageSeq],
-      )
+      const last = await this.#lastStored(stream)
       this.#uncertain.delete(stream)
       if (!last) continue
       stream.pending = stream.pending.slice(last.data.length)
@@ -197,6 +191,21 @@ export class DeltaWriter {
         }),
       ])
     }
+  }
+
+  /** The newest delta in the log beyond the last that is known to be. */
+  #lastStored(stream: DeltaStream): Promise<{ seq: number; textOffset: number; data: string } | undefined> {
+    const { dialect } = this.#storage
+    return this.#storage.transaction(async (tx) => {
+      // waits for the lost write, should it still be under way: its connection is gone, but it may yet commit
+      await tx.all(`SELECT id FROM generations WHERE id = ? ${dialect.forUpdate}`, [stream.generationId])
+      const [last] = await tx.all<{ seq: number; textOffset: number; data: string }>(
+        `SELECT seq, text_offset AS "textOffset", data FROM session_events
+         WHERE log_id = ? AND seq > ? AND message_seq = ? ORDER BY seq DESC LIMIT 1`,
+        [stream.logId, stream.lastSeq, stream.messageSeq],
+      )
+      return last
+    })
   }
 }
 

@@ -7,7 +7,7 @@ import type { SessionLog } from '../log/sessionLog.ts'
 import type { Providers } from '../providers/registry.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Topics } from '../topics.ts'
-import { DeltaWriter } from './deltaWriter.ts'
+import { DeltaWriter, type DeltaStream } from './deltaWriter.ts'
 import { reap } from './reap.ts'
 import { startRun, type Job, type Run } from './run.ts'
 
@@ -31,6 +31,8 @@ export class Generations {
   readonly #parts: GenerationsParts
   readonly #writer: DeltaWriter
   readonly #running = new Map<string, Run>()
+  /** Characters of a stream that are in its message itself, beside the log. */
+  readonly #checkpointed = new WeakMap<DeltaStream, number>()
   #timers: NodeJS.Timeout[] = []
   #unsubscribe: Unsubscribe | undefined
 
@@ -160,8 +162,9 @@ export class Generations {
   async #checkpoint(): Promise<void> {
     const grown = [...this.#running.values()]
       .map(({ stream }) => stream)
-      .filter((stream) => stream.stored.length - stream.checkpointed >= checkpointCharacters)
+      .filter((stream) => stream.stored.length - (this.#checkpointed.get(stream) ?? 0) >= checkpointCharacters)
     if (grown.length === 0) return
+    const written = grown.map((stream) => ({ stream, length: stream.stored.length }))
     await this.#parts.storage.transaction(async (tx) => {
       for (const { stored, lastSeq, messageId } of grown)
         await tx.run(
@@ -169,6 +172,6 @@ export class Generations {
           [stored, lastSeq, messageId, lastSeq],
         )
     })
-    for (const stream of grown) stream.checkpointed = stream.stored.length
+    for (const { stream, length } of written) this.#checkpointed.set(stream, length)
   }
 }

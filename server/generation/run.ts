@@ -57,7 +57,6 @@ export function startRun(parts: RunParts, job: Job): Run {
     messageSeq: job.messageSeq,
     startedAt: job.startedAt,
     stored: '',
-    checkpointed: 0,
     pending: '',
     lastSeq: job.messageSeq,
     timeToFirstTokenMs: null,

@@ -8,6 +8,11 @@ export interface FollowOptions {
   /** Position to go on from; null for live events only. */
   after: number | null
   viewerId: string
+  /**
+   * Whether the viewer may, by a rejection. Asked once the follower hears of removals: one that comes between asking and
+   * listening would be missed.
+   */
+  authorize?: () => Promise<unknown>
   signal?: AbortSignal | undefined
 }
 
@@ -21,7 +26,7 @@ export interface FollowOptions {
 export async function* follow(
   log: SessionLog,
   sessionId: string,
-  { after, viewerId, signal }: FollowOptions,
+  { after, viewerId, authorize, signal }: FollowOptions,
 ): AsyncGenerator<SessionEvent, void, undefined> {
   checkPosition(after)
   let wake: () => void = () => undefined
@@ -55,6 +60,7 @@ export async function* follow(
   if (signal?.aborted) abort()
   const tail = await log.attach(sessionId, follower)
   try {
+    await authorize?.()
     let position = after ?? tail.lastSeq
     if (position > tail.lastSeq) {
       // what was appended on another node may not have come here yet

@@ -26,8 +26,16 @@ export async function followSession(
   { sessionId, after }: FollowInput,
 ): Promise<AsyncIterable<SessionEvent>> {
   const viewerId = await authorizeFollow(ctx, { sessionId, after })
-  return abortable((signal) => follow(ctx.log, sessionId.toLowerCase(), { after: after ?? null, viewerId, signal }))
+  return abortable((signal) => followAs(ctx, viewerId, sessionId, after ?? null, signal))
 }
+
+const followAs = (ctx: Context, viewerId: string, sessionId: string, after: number | null, signal: AbortSignal) =>
+  follow(ctx.log, sessionId.toLowerCase(), {
+    after,
+    viewerId,
+    signal,
+    authorize: () => requireSession(ctx, sessionId, 'read'),
+  })
 
 /** Who is typing in one session, but for the viewer. */
 export async function followTyping(
@@ -36,9 +44,7 @@ export async function followTyping(
 ): Promise<AsyncIterable<SessionEvent>> {
   const viewer = requireViewer(ctx)
   await requireSession(ctx, sessionId, 'read')
-  return abortable((signal) =>
-    onlyTyping(follow(ctx.log, sessionId.toLowerCase(), { after: null, viewerId: viewer.id, signal })),
-  )
+  return abortable((signal) => onlyTyping(followAs(ctx, viewer.id, sessionId, null, signal)))
 }
 
 async function* onlyTyping(events: AsyncGenerator<SessionEvent>): AsyncGenerator<SessionEvent, void, undefined> {
@@ -90,7 +96,7 @@ async function* messageText(
     length = content.length
   }
   if (status !== 'PENDING' && status !== 'STREAMING') return
-  for await (const event of follow(ctx.log, sessionId, { after: lastSeq, viewerId, signal })) {
+  for await (const event of followAs(ctx, viewerId, sessionId, lastSeq, signal)) {
     if (event.kind === 'MessageDelta' && event.messageId === messageId) {
       // a reader who has more than is stored yet is told only of what is new to them
       const known = Math.max(length - event.offset, 0)

@@ -1,4 +1,13 @@
-import { GraphQLError, type DocumentNode, type ExecutionArgs, type ExecutionResult, type Source } from 'graphql'
+import {
+  BREAK,
+  GraphQLError,
+  visit,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type GraphQLSchema,
+  type Source,
+} from 'graphql'
 import { compileQuery, isCompiledQuery, type CompiledQuery } from 'graphql-jit'
 
 /** Runs an operation as graphql-js' `execute` would. */
@@ -29,11 +38,31 @@ export class Compiler {
     let uses = operations.get(name)
     if (!uses) operations.set(name, (uses = { count: 0, executor: undefined }))
     if (uses.executor === undefined && ++uses.count >= minUses) {
-      const query = compileQuery(schema, document, operationName ?? undefined)
-      uses.executor = isCompiledQuery(query) ? executorOf(query, document.loc?.source) : null
+      uses.executor = hasDirectives(document) ? null : compile(schema, document, operationName)
     }
     return uses.executor ?? undefined
   }
+}
+
+/** graphql-jit loses fields where @skip or @include stands in a document that has fragments. */
+function hasDirectives(document: DocumentNode): boolean {
+  let found = false
+  visit(document, {
+    Directive() {
+      found = true
+      return BREAK
+    },
+  })
+  return found
+}
+
+function compile(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operationName: string | null | undefined,
+): Executor | null {
+  const query = compileQuery(schema, document, operationName ?? undefined)
+  return isCompiledQuery(query) ? executorOf(query, document.loc?.source) : null
 }
 
 function executorOf({ query }: CompiledQuery, source: Source | undefined): Executor {

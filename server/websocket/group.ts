@@ -13,6 +13,11 @@ export interface MemberOptions {
   viewerId: string
   after: number | null
   outlet: Outlet
+  /**
+   * Whether the viewer may, by a rejection. Asked once the group hears of removals: one that comes between asking and
+   * listening would be missed.
+   */
+  authorize(): Promise<unknown>
   /** Makes the member's frame from the shared payload. */
   frame(payload: string): string
   /** Called once, after the last frame. Not called after `leave`. */
@@ -60,7 +65,7 @@ export class Group implements Follower {
   /**
    * Adds a member; its frames begin at once, from its own position on.
    * @returns what takes it out again
-   * @throws NotFoundError where there is no such session
+   * @throws what `authorize` rejects with, or NotFoundError where there is no such session
    */
   async join(options: MemberOptions): Promise<() => void> {
     const member: Member = { ...options, position: 0, isLive: false, passed: new Map(), hasLeft: false }
@@ -69,15 +74,20 @@ export class Group implements Follower {
     const leave = (): void => this.#remove(member)
     try {
       await this.#ready
+      await member.authorize()
+      const tail = this.#tail!
+      member.position = member.after ?? tail.lastSeq
+      if (member.position > tail.lastSeq) {
+        // what was appended on another node may not have come here yet
+        const lastSeq = await this.#log.catchUp(tail)
+        if (member.position > lastSeq) {
+          member.position = lastSeq
+          member.passed.set('Resync', sessionEvent({ kind: 'Resync', sessionId: tail.sessionId, lastSeq }))
+        }
+      }
     } catch (error) {
       leave()
       throw error
-    }
-    const { lastSeq } = this.#tail!
-    member.position = member.after ?? lastSeq
-    if (member.position > lastSeq) {
-      member.position = lastSeq
-      member.passed.set('Resync', sessionEvent({ kind: 'Resync', sessionId: this.#tail!.sessionId, lastSeq }))
     }
     void this.#catchUp(member)
     return leave
@@ -143,6 +153,8 @@ export class Group implements Follower {
   }
 
   async #showAll(events: SessionEvent[]): Promise<void> {
+    // nothing, although the log goes on: the session is being deleted
+    if (events.length === 0) this.#position = this.#tail!.lastSeq
     for (const event of events) await this.#show(event)
   }
 
@@ -220,11 +232,10 @@ export class Group implements Follower {
           member.outlet.send(member.frame(text))
           continue
         }
-        // nothing was awaited since the last look, so nothing came between
-        if (member.position >= this.#position) {
-          member.isLive = true
-          return
-        }
+        // Nothing was awaited since the last look, so nothing came between. Less than the group has, and no more to read:
+        // the session is being deleted, of which all will be told.
+        member.isLive = member.position >= this.#position
+        return
       }
     } catch {
       this.#end(member, 'failed')

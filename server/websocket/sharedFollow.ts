@@ -49,6 +49,7 @@ export class SharedFollows {
         after: shared.after,
         outlet,
         frame,
+        authorize: () => authorizeFollow(context, shared),
         onEnd: (end) => ending.end(errorOf(end)),
       })
     } catch {

@@ -1,0 +1,319 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { MemoryBus } from '../../server/bus/memoryBus.ts'
+import { DeltaWriter, type DeltaStream } from '../../server/generation/deltaWriter.ts'
+import type { Job } from '../../server/generation/run.ts'
+import type { SessionEvent } from '../../server/log/event.ts'
+import { SessionLog } from '../../server/log/sessionLog.ts'
+import type { DeltaRow, Storage } from '../../server/storage/storage.ts'
+import type { Topics } from '../../server/topics.ts'
+import { text, token } from '../support/fakeModelServer.ts'
+import { testRandom } from '../support/random.ts'
+import { insertGeneration, insertSession } from '../support/rows.ts'
+import { describeOnEach, type TestStorage } from '../support/storages.ts'
+import { readGeneration, readTold, startModel, startNode, textOf } from './harness.ts'
+
+type Fate = 'works' | 'fails' | 'answer lost'
+
+/** A database that now and then fails to store deltas, or stores them and loses its answer. */
+function unsteady(storage: Storage, fate: (call: number) => Fate): Storage & { calls: DeltaRow[][] } {
+  const calls: DeltaRow[][] = []
+  return {
+    ...storage,
+    calls,
+    async appendDeltas(rows) {
+      const what = fate(calls.push([...rows]))
+      if (what === 'fails') throw new Error('The database is away.')
+      const seqs = await storage.appendDeltas(rows)
+      if (what === 'answer lost') throw new Error('The connection broke.')
+      return seqs
+    },
+  }
+}
+
+const streamOf = (job: Job): DeltaStream & { isLost: boolean } => ({
+  ...job,
+  stored: '',
+  pending: '',
+  lastSeq: job.messageSeq,
+  timeToFirstTokenMs: null,
+  isLost: false,
+  onLost() {
+    this.isLost = true
+  },
+})
+
+async function newWriter(database: TestStorage, fate: (call: number) => Fate = () => 'works', flushMs = 10) {
+  const storage = unsteady(database.storage, fate)
+  const bus = new MemoryBus<Topics>()
+  const log = new SessionLog(storage, bus)
+  const errors: string[] = []
+  const logger = { debug() {}, info() {}, warn() {}, error: (message: string) => void errors.push(message) }
+  const writer = new DeltaWriter(storage, log, logger, flushMs)
+  onTestFinished(() => writer.stop())
+  const shown: SessionEvent[] = []
+  return {
+    writer,
+    storage,
+    errors,
+    shown,
+    async stream() {
+      const job = await insertGeneration(database.storage, log, await insertSession(database.storage))
+      await bus.subscribe('session', job.sessionId, (events) => void shown.push(...events))
+      return { job, stream: streamOf(job) }
+    },
+    shownText: (job: Job) => textOf(shown, job),
+  }
+}
+
+/** Waits for a condition; with fake timers, lets so many milliseconds pass at each look. */
+async function until(condition: () => boolean, advanceMs = 0): Promise<void> {
+  while (!condition()) {
+    if (advanceMs > 0) vi.advanceTimersByTime(advanceMs)
+    await turn()
+  }
+}
+
+function useFakeTimers(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+}
+
+describeOnEach('the writer of deltas', (database) => {
+  test("stores a generation's first delta at once, whatever the tick, and later ones together", async () => {
+    const { writer, storage, stream: newStream, shownText } = await newWriter(database, undefined, 3_600_000)
+    const [one, two] = [await newStream(), await newStream()]
+    writer.push(one.stream, 'first ')
+    await until(() => one.stream.stored !== '')
+    for (let n = 0; n < 100; n++) writer.push(one.stream, `${n} `)
+    await turn()
+    expect(storage.calls).toHaveLength(1)
+    // another's first takes along what waits
+    writer.push(two.stream, 'hello')
+    await until(() => two.stream.stored !== '')
+    const all = `first ${Array.from({ length: 100 }, (_, n) => `${n} `).join('')}`
+    expect(storage.calls.map((rows) => rows.map((row) => row.text))).toEqual([['first '], [all.slice(6), 'hello']])
+    expect(storage.calls.map((rows) => rows.map((row) => row.timeToFirstTokenMs === null))).toEqual([
+      [false],
+      [true, false],
+    ])
+    expect([shownText(one.job), shownText(two.job)]).toEqual([all, 'hello'])
+    expect((await readTold(database, one.job)).text).toBe(all)
+  })
+
+  test('joins all that came in one piece from the provider into one delta', async () => {
+    const { writer, storage, stream: newStream } = await newWriter(database)
+    const { stream } = await newStream()
+    for (const piece of ['a', 'b', '', 'c']) writer.push(stream, piece)
+    await until(() => stream.stored === 'abc')
+    expect(storage.calls).toHaveLength(1)
+  })
+
+  test('shows nothing before it is stored', async () => {
+    const { writer, stream: newStream, shown } = await newWriter(database)
+    const { job, stream } = await newStream()
+    writer.push(stream, 'text')
+    let storedWhenShown: Promise<string> | undefined
+    await until(() => {
+      if (shown.length > 0) storedWhenShown ??= readTold(database, job).then(({ text: stored }) => stored)
+      return shown.length > 0
+    })
+    expect(await storedWhenShown).toBe('text')
+  })
+
+  test('gives the last text back to who ends the generation, once what is being written is written', async () => {
+    const { writer, stream: newStream } = await newWriter(database, undefined, 3_600_000)
+    const { job, stream } = await newStream()
+    writer.push(stream, 'written')
+    await turn()
+    writer.push(stream, ' and the rest\0\ud83d')
+    const rest = await writer.finish(stream)
+    expect(stream.stored + rest).toBe('written and the rest\uFFFD\uFFFD')
+    expect((await readTold(database, job)).text).toBe(stream.stored)
+    expect(stream.pending).toBe('')
+  })
+
+  test('loses and doubles nothing where the database fails, also after it has stored', async () => {
+    useFakeTimers()
+    const fates: Fate[] = ['works', 'fails', 'answer lost', 'answer lost', 'fails', 'works']
+    const {
+      writer,
+      stream: newStream,
+      errors,
+      shownText,
+    } = await newWriter(database, (call) => fates[call - 1] ?? 'works')
+    const [one, two] = [await newStream(), await newStream()]
+    const expected = ['', '']
+    for (let n = 0; n < fates.length; n++) {
+      for (const [index, { stream }] of [one, two].entries()) {
+        const piece = `${index}${token('t', n)}😀`
+        expected[index] += piece
+        writer.push(stream, piece)
+      }
+      const before = errors.length + one.stream.stored.length
+      await until(() => errors.length + one.stream.stored.length > before, 50)
+    }
+    await until(() => [one, two].every(({ stream }, index) => stream.stored === expected[index]), 50)
+    expect(errors).toHaveLength(4)
+    for (const [index, { job, stream }] of [one, two].entries()) {
+      expect(await writer.finish(stream)).toBe('')
+      expect([stream.stored, (await readTold(database, job)).text, shownText(job)]).toEqual(
+        Array.from({ length: 3 }, () => expected[index]),
+      )
+    }
+  })
+
+  test.each(['fails', 'answer lost'] as const)(
+    'loses and doubles nothing where a generation ends while the writer tries again what %s',
+    async (fate) => {
+      useFakeTimers()
+      const {
+        writer,
+        storage,
+        stream: newStream,
+        errors,
+        shownText,
+      } = await newWriter(database, (call) => (call === 2 ? fate : 'works'), 0)
+      const [one, two] = [await newStream(), await newStream()]
+      writer.push(one.stream, 'a')
+      await until(() => one.stream.stored !== '')
+      writer.push(one.stream, 'uncertain')
+      await until(() => errors.length > 0)
+      writer.push(one.stream, ' rest')
+      // the end looks whether the text is stored; before it knows, the writer's own time to look has come
+      const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+      const { all } = storage.read
+      const slowAll = async <R extends object>(...args: Parameters<typeof all>) => {
+        const rows = await all<R>(...args)
+        await answered
+        return rows
+      }
+      Object.assign(storage, { read: { ...storage.read, all: slowAll } })
+      const finishing = writer.finish(one.stream)
+      writer.push(two.stream, 'b')
+      vi.advanceTimersByTime(1000)
+      for (let turns = 0; turns < 10; turns++) await turn()
+      answer()
+      const rest = await finishing
+      expect(one.stream.stored + rest).toBe('auncertain rest')
+      await until(() => two.stream.stored === 'b', 50)
+      expect([(await readTold(database, one.job)).text, shownText(one.job)]).toEqual([
+        one.stream.stored,
+        one.stream.stored,
+      ])
+      expect((await readTold(database, two.job)).text).toBe('b')
+    },
+  )
+
+  test('leaves a database alone for a while that failed, also where first deltas come', async () => {
+    useFakeTimers()
+    const {
+      writer,
+      storage,
+      stream: newStream,
+    } = await newWriter(database, (call) => (call <= 1 ? 'fails' : 'works'), 0)
+    const { stream } = await newStream()
+    writer.push(stream, 'x')
+    await until(() => storage.calls.length === 1)
+    for (let n = 0; n < 50; n++) {
+      writer.push(stream, 'x')
+      await turn()
+    }
+    expect(storage.calls).toHaveLength(1)
+    await until(() => stream.stored !== '', 50)
+    expect(stream.stored).toBe('x'.repeat(51))
+  })
+
+  test('tells the generation whose lease was taken away, drops its text, and writes the others', async () => {
+    const { writer, stream: newStream, shownText } = await newWriter(database)
+    const [lost, kept] = [await newStream(), await newStream()]
+    await database.storage.transaction((tx) =>
+      tx.run('UPDATE generations SET fence = fence + 1 WHERE id = ?', [lost.job.generationId]),
+    )
+    writer.push(lost.stream, 'zombie')
+    writer.push(kept.stream, 'alive')
+    await until(() => kept.stream.stored === 'alive')
+    expect([lost.stream.isLost, kept.stream.isLost]).toEqual([true, false])
+    expect([shownText(lost.job), (await readTold(database, lost.job)).text, lost.stream.pending]).toEqual(['', '', ''])
+  })
+})
+
+describeOnEach('a generation on a database that fails now and then', (database) => {
+  test('is byte-equal everywhere all the same', async () => {
+    const random = testRandom()
+    let bad = 0
+    const storage = unsteady(database.storage, (call) => {
+      // a few failures in the first calls; each costs half a second of rest
+      if (call > 8 || bad >= 3 || !random.chance(0.5)) return 'works'
+      bad++
+      return random.pick(['fails', 'answer lost'])
+    })
+    const node = await startNode(database, await startModel({ tokens: 300, rate: 2000, unicode: true }), { storage })
+    const { job, ended } = await node.ask()
+    const whole = text('seed', 300, true)
+    expect(textOf(await ended, job)).toBe(whole)
+    expect((await readGeneration(database, job)).content).toBe(whole)
+    expect(await readTold(database, job)).toEqual({ text: whole, ends: 1 })
+  })
+
+  test('is ended once where storing its end fails at first, and where only the answer to it was lost', async () => {
+    for (const isStored of [false, true]) {
+      let failures = 1
+      const storage: Storage = {
+        ...database.storage,
+        async transaction(work) {
+          let isEnd = false
+          const result = await database.storage.transaction(async (tx) => {
+            const run: typeof tx.run = (sql, params) => {
+              isEnd ||= sql.includes('INSERT INTO usage_records')
+              return tx.run(sql, params)
+            }
+            const done = await work({ ...tx, em: undefined as never, run })
+            if (isEnd && !isStored && failures-- > 0) throw new Error('The database is away.')
+            return done
+          })
+          if (isEnd && isStored && failures-- > 0) throw new Error('The connection broke.')
+          return result
+        },
+      }
+      const node = await startNode(database, await startModel({ tokens: 50 }), { storage })
+      const { job, ended } = await node.ask()
+      expect(textOf(await ended, job)).toBe(text('seed', 50))
+      await node.generations.stop(job.generationId)
+      expect(node.errors.length).toBeGreaterThanOrEqual(1)
+      expect(await readGeneration(database, job)).toMatchObject({ status: 'COMPLETE', content: text('seed', 50) })
+      expect(await readTold(database, job)).toEqual({ text: text('seed', 50), ends: 1 })
+    }
+  })
+})
+
+describeOnEach('a long answer', (database) => {
+  test('is written into its message now and then; that and the deltas beyond it are always the whole', async () => {
+    const node = await startNode(database, await startModel({ tokens: 10_000, rate: 200 }))
+    const { job, seen } = await node.ask()
+    await seen(10)
+    let checkpoint = 0
+    while (checkpoint === 0) {
+      const [row] = await database.storage.read.all<{
+        content: string
+        contentSeq: number
+        before: string | null
+        last: number
+      }>(
+        `SELECT m.content, m.content_seq AS "contentSeq",
+           (SELECT ${database.storage.dialect.concatenate('e.data', 'e.seq')} FROM session_events e
+            WHERE e.log_id = ? AND e.message_seq = m.seq AND e.seq <= m.content_seq) AS before
+         FROM messages m WHERE m.id = ?`,
+        [job.logId, job.messageId],
+      )
+      expect(row!.content).toBe(row!.before ?? '')
+      checkpoint = row!.content.length
+      await turn()
+    }
+    expect(await readGeneration(node, job)).toMatchObject({ messageStatus: 'STREAMING' })
+    await node.generations.stop(job.generationId)
+    const stored = await readGeneration(node, job)
+    expect(stored.content.length).toBeGreaterThanOrEqual(checkpoint)
+    expect(await readTold(node, job)).toEqual({ text: stored.content, ends: 1 })
+  })
+})
