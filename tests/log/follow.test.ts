@@ -295,6 +295,33 @@ describeOnEach('following a session', (database) => {
   })
 })
 
+describe('access that was lost between asking and listening', () => {
+  let database: TestStorage
+  beforeAll(async () => {
+    database = await openTestStorage('sqlite')
+  })
+  afterAll(() => database.close())
+
+  test('is noticed before anything is given', async () => {
+    const log = new SessionLog(database.storage, new MemoryBus<Topics>())
+    onTestFinished(() => log.stop())
+    const session = await insertSession(database.storage)
+    await database.storage.transaction((tx) => log.append(tx, session.sessionId, [updated]))
+    const heard: string[] = []
+    const events = follow(log, session.sessionId, {
+      after: 0,
+      viewerId: randomUUID(),
+      authorize: async () => {
+        heard.push(...log.followedSessions())
+        throw new ForbiddenError('removed meanwhile')
+      },
+    })
+    await expect(events.next()).rejects.toThrow('removed meanwhile')
+    expect(heard).toEqual([session.sessionId])
+    expect(log.followedSessions()).toEqual([])
+  })
+})
+
 describe('a log that is stopped', () => {
   let database: TestStorage
   beforeAll(async () => {
