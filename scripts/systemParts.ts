@@ -13,6 +13,7 @@ interface SystemPart {
 
 /** What the tests need beside npm's packages. PostgreSQL comes from npm. */
 const parts: SystemPart[] = [
+  { name: 'Redis', path: '/usr/bin/redis-server', packages: ['redis-server'] },
   { name: 'Chromium', path: '/usr/bin/chromium', packages: ['chromium', 'fonts-dejavu', 'fonts-noto-color-emoji'] },
 ]
 

@@ -2,6 +2,8 @@ import { randomUUIDv7 } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { MemoryBus } from './bus/memoryBus.ts'
+import { connectRedis } from './bus/redis.ts'
+import { RedisBus } from './bus/redisBus.ts'
 import { ConfigError, type Config } from './config.ts'
 import type { Services } from './context.ts'
 import { Generations } from './generation/generations.ts'
@@ -12,6 +14,7 @@ import { createHttpServer } from './http/router.ts'
 import { createGraphqlServer } from './http/yoga.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { SessionLog } from './log/sessionLog.ts'
+import { noDirectory, RedisDirectory } from './presence/directory.ts'
 import { Presence } from './presence/presence.ts'
 import { createProviders } from './providers/registry.ts'
 import { Compiler } from './schema/compile.ts'
@@ -34,17 +37,29 @@ export interface AppParts {
   logger?: Logger
 }
 
+/** How long a start waits for Redis; without it the node begins on its own. */
+const redisWaitMs = 3_000
+
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
 /** Makes every part of a server and wires them; nothing listens before `start`. */
 export async function buildApp(config: Config, parts: AppParts = {}): Promise<App> {
   const logger = parts.logger ?? createLogger(config)
   const storage = await openStorage(config)
-  const bus = new MemoryBus<Topics>((error) => logger.error('a follower failed', { error }))
+  const nodeId = randomUUIDv7()
+  const redis = config.redisUrl
+    ? connectRedis(config.redisUrl, (error) => logger.warn('Redis is away', { error }))
+    : null
+  const onFollowerError = (error: unknown): void => logger.error('a follower failed', { error })
+  const bus = redis ? new RedisBus<Topics>(redis, nodeId, onFollowerError) : new MemoryBus<Topics>(onFollowerError)
+  if (bus instanceof RedisBus) await bus.untilUp(redisWaitMs)
   const log = new SessionLog(storage, bus)
-  const presence = new Presence(storage, bus, log, logger, { typingTimeoutMs: config.typingTimeoutMs })
+  const presence = new Presence(storage, bus, log, logger, {
+    typingTimeoutMs: config.typingTimeoutMs,
+    directory: redis ? new RedisDirectory(redis, nodeId) : noDirectory,
+  })
   const providers = createProviders(config)
-  const generations = new Generations({ config, logger, storage, bus, log, providers, nodeId: randomUUIDv7() })
+  const generations = new Generations({ config, logger, storage, bus, log, providers, nodeId })
   const services: Services = {
     config,
     logger,
@@ -55,7 +70,7 @@ export async function buildApp(config: Config, parts: AppParts = {}): Promise<Ap
     providers,
     generations,
     identity: await Identity.open(config, storage),
-    limits: new Limits(config),
+    limits: new Limits(config, redis),
     version,
     connectionCount: () => sockets.count() + streams.count(),
   }
@@ -93,6 +108,7 @@ export async function buildApp(config: Config, parts: AppParts = {}): Promise<Ap
       log.stop()
       await providers.close()
       await bus.close()
+      redis?.disconnect()
       await storage.close()
     },
   }

@@ -6,6 +6,8 @@ export type Unsubscribe = () => void
  * `Topics` is the one map of what is sent under which name (server/topics.ts).
  */
 export interface Bus<Topics> {
+  /** False while messages do not reach other nodes. */
+  readonly isUp: boolean
   /** Delivers on this node before it returns; handlers must not throw. */
   publish<T extends keyof Topics & string>(topic: T, key: string, message: Topics[T]): void
   /** Resolves once the subscription is live: what is published from then on arrives. */

@@ -4,6 +4,7 @@ type Handler = (message: unknown) => void
 
 /** The bus of a single node: a call to each handler. */
 export class MemoryBus<Topics> implements Bus<Topics> {
+  readonly isUp = true
   readonly #handlers = new Map<string, Set<Handler>>()
   readonly #onError: (error: unknown) => void
 

@@ -1,26 +1,43 @@
 import { LRUCache } from 'lru-cache'
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import type { Redis } from 'ioredis'
+import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes, type RateLimiterAbstract } from 'rate-limiter-flexible'
 import type { Config } from '../config.ts'
 import { RateLimitedError } from '../errors.ts'
 
-const perMinute = (points: number) => new RateLimiterMemory({ points, duration: 60 })
+/** Counts over all nodes where there is Redis; while that is away, each node for itself. */
+function perMinute(points: number, name: string, redis: Redis | null): RateLimiterAbstract {
+  const here = new RateLimiterMemory({ points, duration: 60 })
+  if (!redis) return here
+  const keyPrefix = `parley:limit:${name}`
+  return new RateLimiterRedis({
+    storeClient: redis,
+    keyPrefix,
+    points,
+    duration: 60,
+    rejectIfRedisNotReady: true,
+    insuranceLimiter: here,
+  })
+}
 
 const wrongInvitationsPerMinute = 10
 const typingPerMinute = 600
 
-/** How often someone may do something. Counts in this process; what is refused is not counted. */
+/** How often someone may do something. What is refused is not counted. */
 export class Limits {
-  readonly #messagesOfUser: RateLimiterMemory
-  readonly #messagesOfAddress: RateLimiterMemory
-  readonly #signIns: RateLimiterMemory
-  readonly #wrongInvitations = perMinute(wrongInvitationsPerMinute)
-  readonly #typing = perMinute(typingPerMinute)
+  readonly #messagesOfUser: RateLimiterAbstract
+  readonly #messagesOfAddress: RateLimiterAbstract
+  readonly #signIns: RateLimiterAbstract
+  readonly #wrongInvitations: RateLimiterAbstract
+  readonly #typing: RateLimiterAbstract
   readonly #counted = new LRUCache<string, true>({ max: 50_000, ttl: 60_000 })
 
-  constructor(config: Pick<Config, 'rateLimitPerMinute' | 'rateLimitPerMinutePerAddress'>) {
-    this.#messagesOfUser = perMinute(config.rateLimitPerMinute)
-    this.#messagesOfAddress = perMinute(config.rateLimitPerMinutePerAddress)
-    this.#signIns = perMinute(config.rateLimitPerMinutePerAddress)
+  /** @param redis counts for all nodes together; null for a single one */
+  constructor(config: Pick<Config, 'rateLimitPerMinute' | 'rateLimitPerMinutePerAddress'>, redis: Redis | null = null) {
+    this.#messagesOfUser = perMinute(config.rateLimitPerMinute, 'messages-of-user', redis)
+    this.#messagesOfAddress = perMinute(config.rateLimitPerMinutePerAddress, 'messages-of-address', redis)
+    this.#signIns = perMinute(config.rateLimitPerMinutePerAddress, 'sign-ins', redis)
+    this.#wrongInvitations = perMinute(wrongInvitationsPerMinute, 'wrong-invitations', redis)
+    this.#typing = perMinute(typingPerMinute, 'typing', redis)
   }
 
   /**
@@ -72,7 +89,7 @@ export class Limits {
   }
 }
 
-async function take(limiter: RateLimiterMemory, key: string, what: string): Promise<void> {
+async function take(limiter: RateLimiterAbstract, key: string, what: string): Promise<void> {
   try {
     await limiter.consume(key)
   } catch (refused) {

@@ -1,4 +1,5 @@
 import type { Bus, Unsubscribe } from '../bus/bus.ts'
+import { noDirectory, type Directory } from './directory.ts'
 import { sessionEvent } from '../log/event.ts'
 import type { SessionLog } from '../log/sessionLog.ts'
 import type { Logger } from '../logger.ts'
@@ -10,7 +11,12 @@ export interface PresenceOptions {
   typingTimeoutMs?: number
   /** Milliseconds without a connection before someone counts as gone, so that a reload does not flicker. Default 2000. */
   leaveDelayMs?: number
+  /** Who is connected to other nodes; by default nobody. */
+  directory?: Directory
 }
+
+/** How often this node says who is here, and looks whether those elsewhere still are. */
+const refreshMs = 10_000
 
 /** Who is connected and who is typing. Nothing of it is stored but when someone was last seen. */
 export class Presence {
@@ -20,10 +26,14 @@ export class Presence {
   readonly #logger: Logger
   readonly #typingTimeoutMs: number
   readonly #leaveDelayMs: number
+  readonly #directory: Directory
   readonly #connections = new Map<string, number>()
   readonly #leaving = new Map<string, NodeJS.Timeout>()
   readonly #typing = new Map<string, NodeJS.Timeout>()
+  /** People on other nodes, as far as this one was told. */
+  readonly #elsewhere = new Set<string>()
   #unsubscribe: Unsubscribe | undefined
+  #timer: NodeJS.Timeout | undefined
   #telling = Promise.resolve()
 
   constructor(storage: Storage, bus: Bus<Topics>, log: SessionLog, logger: Logger, options: PresenceOptions = {}) {
@@ -33,19 +43,21 @@ export class Presence {
     this.#logger = logger
     this.#typingTimeoutMs = options.typingTimeoutMs ?? 5000
     this.#leaveDelayMs = options.leaveDelayMs ?? 2000
+    this.#directory = options.directory ?? noDirectory
   }
 
   async start(): Promise<void> {
     this.#unsubscribe = await this.#bus.subscribe('presence', 'all', (change) => {
-      // in turn, or somebody who went and came back could end up as gone
-      this.#telling = this.#telling
-        .then(() => this.#tell(change))
-        .catch((error: unknown) => this.#logger.error('presence could not be told', { error }))
+      if (change.isOnline && !this.#connections.has(change.userId)) this.#elsewhere.add(change.userId)
+      else this.#elsewhere.delete(change.userId)
+      this.#inTurn('presence could not be told', () => this.#tell(change))
     })
+    this.#timer = setInterval(() => this.#inTurn('presence could not be refreshed', () => this.#refresh()), refreshMs)
   }
 
   stop(): void {
     this.#unsubscribe?.()
+    clearInterval(this.#timer)
     for (const timer of [...this.#leaving.values(), ...this.#typing.values()]) clearTimeout(timer)
     this.#leaving.clear()
     this.#typing.clear()
@@ -78,7 +90,8 @@ export class Presence {
 
   /** Which of these people are connected. */
   async onlineAmong(userIds: readonly string[]): Promise<Set<string>> {
-    return new Set(userIds.filter((id) => this.#connections.has(id)))
+    const elsewhere = await this.#directory.elsewhere(userIds).catch(() => new Set<string>())
+    return new Set(userIds.filter((id) => this.#connections.has(id) || elsewhere.has(id)))
   }
 
   /** Tells the session who types. Typing lapses by itself unless it is repeated. */
@@ -107,7 +120,29 @@ export class Presence {
     this.#storage
       .transaction((tx) => tx.run(`UPDATE users SET last_seen_at = ? WHERE id = ?`, [new Date(), userId]))
       .catch((error: unknown) => this.#logger.error('last seen could not be stored', { error }))
-    this.#bus.publish('presence', 'all', { userId, isOnline })
+    this.#inTurn('presence could not be entered', async () => {
+      const isElsewhere = await (isOnline ? this.#directory.enter(userId) : this.#directory.leave(userId)).catch(
+        () => false,
+      )
+      // who is connected to another node as well neither came nor went
+      if (!isElsewhere) this.#bus.publish('presence', 'all', { userId, isOnline })
+    })
+  }
+
+  /** In turn, or somebody who went and came back could end up as gone. */
+  #inTurn(failure: string, work: () => Promise<void>): void {
+    this.#telling = this.#telling.then(work).catch((error: unknown) => this.#logger.error(failure, { error }))
+  }
+
+  /** A node that died said of nobody that they went. */
+  async #refresh(): Promise<void> {
+    await this.#directory.refresh(this.#connections.keys())
+    const still = await this.#directory.elsewhere([...this.#elsewhere])
+    for (const userId of this.#elsewhere) {
+      if (still.has(userId) || this.#connections.has(userId)) continue
+      this.#elsewhere.delete(userId)
+      await this.#tell({ userId, isOnline: false })
+    }
   }
 
   /** Tells those sessions of the user that someone follows on this node. */

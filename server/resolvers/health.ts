@@ -23,7 +23,7 @@ export async function health(ctx: Context): Promise<Health> {
   ])
   return {
     service: 'parley',
-    status: !isStored ? 'UNHEALTHY' : isAnswered ? 'HEALTHY' : 'DEGRADED',
+    status: !isStored ? 'UNHEALTHY' : isAnswered && ctx.bus.isUp ? 'HEALTHY' : 'DEGRADED',
     timestamp: new Date(),
     activeConnections: ctx.connectionCount(),
     runningGenerations: ctx.generations.runningCount(),

@@ -5,7 +5,7 @@ import { describedEnum } from './describedEnum.ts'
 
 const HealthStatus = describedEnum('HealthStatus', 'How the server does.', {
   HEALTHY: 'The database and at least one provider answer.',
-  DEGRADED: 'The database answers, but no provider of models does.',
+  DEGRADED: 'The database answers, but no provider of models does, or Redis is away and other nodes are heard of late.',
   UNHEALTHY: 'The database does not answer.',
 })
 

@@ -11,7 +11,7 @@ export interface Outlet {
 }
 
 export interface OutletLimits {
-  /** Bytes unsent past which nothing more is sent. */
+  /** Bytes unsent past which nothing more is sent; at least the socket's own high-water mark, 64 KiB. */
   maxBufferBytes: number
   /** Milliseconds without a byte taken after which a full socket is closed with 1013. */
   stuckTimeoutMs: number
@@ -21,14 +21,17 @@ export interface OutletLimits {
 export class SocketOutlet implements Outlet {
   readonly #webSocket: WebSocket
   readonly #socket: Socket
-  readonly #limits: OutletLimits
+  readonly #maxBufferBytes: number
+  readonly #stuckTimeoutMs: number
   readonly #waiting = new Set<() => void>()
   #stuckTimer: NodeJS.Timeout | undefined
 
   constructor(webSocket: WebSocket, socket: Socket, limits: OutletLimits) {
     this.#webSocket = webSocket
     this.#socket = socket
-    this.#limits = limits
+    // below its own mark a socket does not tell that it has drained, so whoever waited for that would wait for ever
+    this.#maxBufferBytes = Math.max(limits.maxBufferBytes, socket.writableHighWaterMark)
+    this.#stuckTimeoutMs = limits.stuckTimeoutMs
     socket.on('drain', () => this.#drained())
     webSocket.once('close', () => {
       clearTimeout(this.#stuckTimer)
@@ -37,7 +40,7 @@ export class SocketOutlet implements Outlet {
   }
 
   get isWritable(): boolean {
-    return this.#webSocket.bufferedAmount <= this.#limits.maxBufferBytes
+    return this.#webSocket.bufferedAmount <= this.#maxBufferBytes
   }
 
   send(frame: string): void {
@@ -47,7 +50,7 @@ export class SocketOutlet implements Outlet {
   onDrain(callback: () => void): void {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
     this.#waiting.add(callback)
-    this.#stuckTimer ??= setTimeout(() => this.#checkStuck(this.#webSocket.bufferedAmount), this.#limits.stuckTimeoutMs)
+    this.#stuckTimer ??= setTimeout(() => this.#checkStuck(this.#webSocket.bufferedAmount), this.#stuckTimeoutMs)
   }
 
   #drained(): void {
@@ -62,7 +65,7 @@ export class SocketOutlet implements Outlet {
   #checkStuck(before: number): void {
     const now = this.#webSocket.bufferedAmount
     if (now < before) {
-      this.#stuckTimer = setTimeout(() => this.#checkStuck(now), this.#limits.stuckTimeoutMs)
+      this.#stuckTimer = setTimeout(() => this.#checkStuck(now), this.#stuckTimeoutMs)
       return
     }
     this.#webSocket.close(1013, 'Too slow: subscribe again from the last seq')

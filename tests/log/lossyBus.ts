@@ -12,6 +12,7 @@ export interface Losses {
 
 /** A bus between nodes on a bad day: it loses messages, delivers them late, so out of order, and twice. */
 export class LossyBus implements Bus<Topics> {
+  readonly isUp = true
   readonly #bus = new MemoryBus<Topics>()
   readonly #random: Random
   readonly #losses: Losses

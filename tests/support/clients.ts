@@ -106,7 +106,9 @@ export class BareSocket {
   readonly closed: Promise<{ code: number; reason: string }>
   /** Every frame that came. */
   readonly received: ReceivedFrame[] = []
-  #unread: ReceivedFrame[] = []
+  readonly #unread = new Set<ReceivedFrame>()
+  /** The unread ones of each operation, since a search among those of many would take ever longer. */
+  readonly #unreadOf = new Map<string, Set<ReceivedFrame>>()
   #changed = Promise.withResolvers<void>()
   #isClosed = false
 
@@ -124,7 +126,8 @@ export class BareSocket {
       const raw = String(data as Buffer)
       const frame = { ...(JSON.parse(raw) as Frame), raw }
       this.received.push(frame)
-      this.#unread.push(frame)
+      this.#unread.add(frame)
+      this.#queueOf(frame.id).add(frame)
       this.#stir()
     })
   }
@@ -148,19 +151,35 @@ export class BareSocket {
   }
 
   /** The first frame not read yet that meets the condition; rejects where the socket closes before there is one. */
-  async next(isWanted: (frame: ReceivedFrame) => boolean = () => true): Promise<ReceivedFrame> {
-    while (true) {
-      const index = this.#unread.findIndex(isWanted)
-      if (index >= 0) return this.#unread.splice(index, 1)[0]!
-      if (this.#isClosed)
-        throw new Error(`The socket was closed. The last frames were:\n${this.received.slice(-5).map(({ raw }) => raw).join('\n')}`)
-      await this.#changed.promise
-    }
+  next(isWanted: (frame: ReceivedFrame) => boolean = () => true): Promise<ReceivedFrame> {
+    return this.#take(this.#unread, isWanted)
   }
 
   /** The next frame of an operation. */
   nextOf(id: string): Promise<ReceivedFrame> {
-    return this.next((frame) => frame.id === id)
+    return this.#take(this.#queueOf(id), () => true)
+  }
+
+  async #take(queue: Set<ReceivedFrame>, isWanted: (frame: ReceivedFrame) => boolean): Promise<ReceivedFrame> {
+    while (true) {
+      for (const frame of queue) {
+        if (!isWanted(frame)) continue
+        this.#unread.delete(frame)
+        this.#queueOf(frame.id).delete(frame)
+        return frame
+      }
+      if (this.#isClosed) {
+        const last = this.received.slice(-5).map(({ raw }) => raw)
+        throw new Error(`The socket was closed. The last frames were:\n${last.join('\n')}`)
+      }
+      await this.#changed.promise
+    }
+  }
+
+  #queueOf(id = ''): Set<ReceivedFrame> {
+    let queue = this.#unreadOf.get(id)
+    if (!queue) this.#unreadOf.set(id, (queue = new Set()))
+    return queue
   }
 
   /** Frames of an operation, up to and with the first that meets the condition. */
