@@ -27,8 +27,11 @@ export interface App {
   readonly services: Services
   /** @returns the URL that it listens on */
   start(): Promise<string>
-  /** Lets running generations end for a while, tells clients to come back, and closes everything. */
-  stop(): Promise<void>
+  /**
+   * Refuses new work, tells clients to come back, lets running generations end for a while, and closes everything.
+   * @param hurry aborted, running generations are interrupted at once
+   */
+  stop(hurry?: AbortSignal): Promise<void>
 }
 
 /** What a caller may bring: tests leave the web client out and read the log. */
@@ -97,11 +100,11 @@ export async function buildApp(config: Config, parts: AppParts = {}): Promise<Ap
       const { address, port, family } = http.address() as AddressInfo
       return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
     },
-    async stop() {
+    async stop(hurry) {
       isReady = false
       const closed = new Promise((resolve) => http.close(resolve))
-      await generations.close(config.shutdownTimeoutMs)
-      await sockets.close()
+      const spreadMs = Math.min(config.shutdownSpreadMs, config.shutdownTimeoutMs)
+      await Promise.all([generations.close(config.shutdownTimeoutMs, hurry), sockets.close(spreadMs)])
       http.closeAllConnections()
       await closed
       presence.stop()

@@ -216,6 +216,12 @@ const settings = {
     'milliseconds that running generations may take after SIGTERM',
     integer(0, 3_600_000),
   ),
+  shutdownSpreadMs: setting(
+    'SHUTDOWN_SPREAD_MS',
+    '3000',
+    'milliseconds over which sockets are closed after SIGTERM',
+    integer(0, 600_000),
+  ),
   graphiql: setting('GRAPHIQL', undefined, 'on or off; off by default only in production', oneOf('on', 'off')),
   nodeEnv: setting('NODE_ENV', undefined, 'production: introspection and GraphiQL off for the anonymous', text),
   logLevel: setting(

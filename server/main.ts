@@ -21,6 +21,11 @@ async function main(): Promise<void> {
   const clientFolder = await ensureClientBuilt(say)
   const app = await buildApp(config, { clientFolder })
   stopOnSignals(app, say)
+  // what is stored is whole at any moment, and what an unknown error left behind in memory may not be
+  process.on('uncaughtException', (error) => {
+    app.services.logger.error('uncaught error, the server ends', { error })
+    process.exit(1)
+  })
   const url = await app.start()
   const { providers } = app.services
   const models = await providers.models()
@@ -37,24 +42,27 @@ async function main(): Promise<void> {
   )
 }
 
+/** The first signal lets running answers end, the second interrupts them, a third ends the process as it is. */
 function stopOnSignals(app: App, say: (line: string) => void): void {
-  let isStopping = false
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => {
-      if (isStopping) process.exit(1)
-      isStopping = true
-      say('Stopping: running answers may end first. Once more to stop at once.')
-      app.stop().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          process.stderr.write(`${String(error)}\n`)
-          process.exit(1)
-        },
-      )
-    })
+  const hurry = new AbortController()
+  let signals = 0
+  const onSignal = (): void => {
+    signals++
+    if (signals > 2) process.exit(1)
+    if (signals === 2) return hurry.abort()
+    say('Stopping: running answers may end first. Once more to interrupt them.')
+    app.stop(hurry.signal).then(
+      () => process.exit(0),
+      (error: unknown) => fail(error),
+    )
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
 }
 
-main().catch((error: unknown) => {
+function fail(error: unknown): never {
   process.stderr.write(`${error instanceof ConfigError ? error.message : String((error as Error)?.stack ?? error)}\n`)
   process.exit(1)
-})
+}
+
+main().catch(fail)

@@ -1,6 +1,6 @@
 import type { Bus, Unsubscribe } from '../bus/bus.ts'
 import type { Config } from '../config.ts'
-import { NotFoundError } from '../errors.ts'
+import { NotFoundError, ParleyError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { follow } from '../log/follow.ts'
 import type { SessionLog } from '../log/sessionLog.ts'
@@ -34,6 +34,7 @@ export class Generations {
   /** Characters of a stream that are in its message itself, beside the log. */
   readonly #checkpointed = new WeakMap<DeltaStream, number>()
   #timers: NodeJS.Timeout[] = []
+  #isClosing = false
   #unsubscribe: Unsubscribe | undefined
 
   constructor(parts: GenerationsParts) {
@@ -109,15 +110,19 @@ export class Generations {
     }
   }
 
-  /** Lets running generations end by themselves for up to `timeoutMs` milliseconds, then interrupts them. */
-  async close(timeoutMs: number): Promise<void> {
+  /**
+   * Refuses new work, lets running generations end by themselves for up to `timeoutMs` milliseconds or until `hurry`
+   * is aborted, then interrupts them.
+   */
+  async close(timeoutMs: number, hurry?: AbortSignal): Promise<void> {
+    this.#isClosing = true
     const all = Promise.all([...this.#running.values()].map((run) => run.done))
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
+    const patience = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(hurry ? [hurry] : [])])
+    const isOver = new Promise<void>((resolve) => {
+      if (patience.aborted) resolve()
+      else patience.addEventListener('abort', () => resolve(), { once: true })
     })
-    await Promise.race([all, timeout])
-    clearTimeout(timer)
+    await Promise.race([all, isOver])
     // also those that began meanwhile
     const rest = [...this.#running.values()]
     for (const run of rest) run.abort('interrupted')
@@ -125,6 +130,11 @@ export class Generations {
     for (const interval of this.#timers) clearInterval(interval)
     this.#unsubscribe?.()
     this.#writer.stop()
+  }
+
+  /** @throws ParleyError while the server is stopping: another node, or this one once it is back, takes the same send */
+  requireOpen(): void {
+    if (this.#isClosing) throw new ParleyError('INTERNAL', 'The server is restarting. Send it again under the same id.')
   }
 
   async #untilEnded(events: AsyncGenerator<{ kind: string; subjectId: string | null }>, id: string): Promise<void> {

@@ -31,6 +31,7 @@ export async function sendMessage(ctx: Context, input: SendMessageInput): Promis
   const { session } = await requireSession(ctx, send.sessionId, 'write')
   const repeated = await findRepeat(ctx, send, viewer.id)
   if (repeated) return repeated
+  ctx.generations.requireOpen()
   if (send.model !== null && !(await ctx.providers.resolve(send.model)))
     throw new NotFoundError(
       `There is no model "${send.model}" (field model); the query models lists those that there are.`,

@@ -28,8 +28,11 @@ interface SocketOperation extends Operation {
 export interface Sockets {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   count(): number
-  /** Closes every socket with 1012 (service restart), which clients answer by connecting again. */
-  close(): Promise<void>
+  /**
+   * Closes every socket with 1012 (service restart), which clients answer by connecting again; spread over so many
+   * milliseconds, since they would all come to the next node at once.
+   */
+  close(spreadMs: number): Promise<void>
 }
 
 export interface SocketsParts {
@@ -45,6 +48,7 @@ export interface SocketsParts {
 export function createSockets({ services, yoga, shared }: SocketsParts): Sockets {
   const { config, logger } = services
   const admission = new Admission(services)
+  let isClosing = false
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: config.maxFrameBytes,
@@ -131,17 +135,22 @@ export function createSockets({ services, yoga, shared }: SocketsParts): Sockets
 
   return {
     upgrade(request, socket, head) {
+      if (isClosing) return refuse(socket, '503 Service Unavailable')
       if (pathOf(request) !== '/graphql') return refuse(socket, '404 Not Found')
       if (!isAllowedOrigin(request, config.allowedOrigins)) return refuse(socket, '403 Forbidden')
       server.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, request))
     },
     count: () => server.clients.size,
-    async close() {
-      for (const client of server.clients) client.close(1012, 'Service restart')
+    async close(spreadMs) {
+      isClosing = true
+      const clients = [...server.clients]
+      const timers = clients.map((client) =>
+        setTimeout(() => client.close(1012, 'Service restart'), Math.random() * spreadMs),
+      )
       // who does not answer the close within two seconds is cut off
-      const timer = setTimeout(() => server.clients.forEach((client) => client.terminate()), 2_000)
+      timers.push(setTimeout(() => server.clients.forEach((client) => client.terminate()), spreadMs + 2_000))
       await new Promise<void>((resolve) => server.close(() => resolve()))
-      clearTimeout(timer)
+      for (const timer of timers) clearTimeout(timer)
     },
   }
 }
