@@ -21,6 +21,7 @@ export interface Ending {
   messageId: string
   messageSeq: number
   userId: string
+  /** Who answered: after a fallback another than was asked for. */
   model: string
   startedAt: Date
   /** The whole text, and how much of it is in the log already. */
@@ -41,10 +42,11 @@ export async function finishIn(tx: Tx, log: SessionLog, ending: Ending): Promise
   const { outcome, sessionId, messageId } = ending
   const now = new Date()
   const ended = await tx.run(
-    `UPDATE generations SET status = ?, error_code = ?, error_message = ?, attempts = ?,
+    `UPDATE generations SET model = ?, status = ?, error_code = ?, error_message = ?, attempts = ?,
        time_to_first_token_ms = coalesce(time_to_first_token_ms, ?), response_time_ms = ?, ended_at = ?
      WHERE id = ? AND fence = ? AND ended_at IS NULL`,
     [
+      ending.model,
       outcome.status,
       outcome.error?.code ?? null,
       outcome.error?.message ?? null,
@@ -70,9 +72,10 @@ export async function finishIn(tx: Tx, log: SessionLog, ending: Ending): Promise
     })
   drafts.push({ kind: 'GenerationEnded', subjectId: ending.generationId })
   const events = await log.append(tx, sessionId, drafts)
-  await tx.run(`UPDATE messages SET content = ?, content_seq = ?, status = ?, updated_at = ? WHERE id = ?`, [
+  await tx.run(`UPDATE messages SET content = ?, content_seq = ?, model = ?, status = ?, updated_at = ? WHERE id = ?`, [
     ending.content,
     events.at(-1)!.seq,
+    ending.model,
     outcome.status,
     now,
     messageId,

@@ -73,6 +73,7 @@ export function startRun(parts: RunParts, job: Job): Run {
 async function run(parts: RunParts, job: Job, stream: DeltaStream, signal: AbortSignal): Promise<void> {
   const { storage, log, logger, providers, writer } = parts
   let attempts = 0
+  let asked = job.model
   let promptCharacters = 0
   let usage: Outcome['usage'] | undefined
   let failure: unknown
@@ -90,8 +91,9 @@ async function run(parts: RunParts, job: Job, stream: DeltaStream, signal: Abort
     }
     await providers.stream(job.model, request, {
       signal,
-      onAttempt(attempt) {
+      onAttempt(attempt, { id }) {
         attempts = attempt
+        asked = id
         usage = undefined
       },
       sink(part) {
@@ -111,6 +113,8 @@ async function run(parts: RunParts, job: Job, stream: DeltaStream, signal: Abort
     const content = stream.stored + rest
     const isOurs = await finishGeneration(storage, log, {
       ...job,
+      // where nobody answered, the error is that of the model that was wanted
+      model: ending.error && content === '' ? job.model : asked,
       content,
       storedLength: stream.stored.length,
       outcome: {

@@ -2,6 +2,7 @@ import type { Context } from '../context.ts'
 import type { ParticipantRole } from '../entities/participant.ts'
 import { ForbiddenError, NotFoundError, UnauthenticatedError } from '../errors.ts'
 import { sessionColumns, sessionOf, type SessionRow, type UserRow } from '../storage/rows.ts'
+import type { Sql } from '../storage/storage.ts'
 import { isUuid } from './uuid.ts'
 
 export interface Access {
@@ -44,7 +45,30 @@ export async function findSession(ctx: Context, sessionId: string): Promise<Acce
 export async function requireSession(ctx: Context, sessionId: string, need: keyof typeof allowed): Promise<Access> {
   const access = await findSession(ctx, sessionId)
   if (!access) throw notFound()
-  if (allowed[need].includes(access.role)) return access
+  requireRole(access.role, need)
+  return access
+}
+
+/**
+ * Asks once more, in a transaction that has locked the session: nobody can take the right away before it is over.
+ * @throws NotFoundError, ForbiddenError as `requireSession`
+ */
+export async function requireStill(
+  tx: Sql,
+  viewerId: string,
+  sessionId: string,
+  need: keyof typeof allowed,
+): Promise<void> {
+  const [row] = await tx.all<{ role: ParticipantRole }>(
+    `SELECT role FROM participants WHERE session_id = ? AND user_id = ?`,
+    [sessionId, viewerId],
+  )
+  if (!row) throw notFound()
+  requireRole(row.role, need)
+}
+
+function requireRole(role: ParticipantRole, need: keyof typeof allowed): void {
+  if (allowed[need].includes(role)) return
   throw new ForbiddenError(
     need === 'own' ? 'Only the owner of the session may do this.' : 'You may read this session, but not write in it.',
   )

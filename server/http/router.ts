@@ -45,6 +45,11 @@ export function createHttpServer(parts: RouterParts): Server {
 }
 
 function graphql(request: IncomingMessage, response: ServerResponse, yoga: Yoga): void {
+  // Yoga makes a URL of it, and would answer one that is none with a stack
+  if (!URL.canParse(`http://${request.headers.host || 'localhost'}${request.url}`)) {
+    request.resume()
+    return answer(response, 400, { errors: [{ message: 'The Host header is not the name of a host.' }] })
+  }
   // the other kinds of bodies can be sent from any page without the browser asking us first
   if (request.method === 'POST' && !/^application\/(graphql\+)?json\b/i.test(request.headers['content-type'] ?? '')) {
     request.resume()

@@ -60,6 +60,7 @@ export function createGraphqlServer(services: Services, compiler: Compiler, subs
       {
         onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
       } satisfies Plugin,
+      endUnshown,
       compileQueries(compiler),
       ...(isProduction(config) ? [hideSchemaFromAnonymous, hideSuggestions] : []),
     ],
@@ -75,6 +76,13 @@ async function whoAsks({ identity }: Services, request: Request, address: string
     const { message, extensions } = toGraphQLError(error)
     throw new GraphQLError(message, { extensions: { ...extensions, http: { status: 401 } } })
   }
+}
+
+/** Who does not accept a stream of events gets 406 from Yoga, which would leave the subscription open for ever. */
+const endUnshown: Plugin = {
+  onResultProcess({ result, resultProcessor }) {
+    if (!resultProcessor && Symbol.asyncIterator in result) void (result as AsyncGenerator).return(undefined)
+  },
 }
 
 const usesWorthCompiling = 3

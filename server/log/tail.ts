@@ -103,9 +103,12 @@ export class Tail {
     this.#filling = true
     try {
       while (this.#heard > this.lastSeq) {
+        const heard = this.#heard
         const events = await this.#readStored(this.lastSeq)
         const missing = events.filter((event) => event.seq! > this.lastSeq)
         if (missing.length === 0) {
+          // heard of while this was read: it may not have been there yet
+          if (this.#heard > heard) continue
           this.#heard = this.lastSeq
           break
         }

@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import { NotFoundError } from '../errors.ts'
-import { requireSession, requireViewer } from '../guards/access.ts'
+import { findSession, requireSession, requireViewer } from '../guards/access.ts'
 import { abortable } from '../log/abortable.ts'
 import { sessionEvent, type SessionEvent } from '../log/event.ts'
 import { checkPosition, follow } from '../log/follow.ts'
@@ -59,8 +59,9 @@ export async function followMessage(
   const viewer = requireViewer(ctx)
   checkPosition(offset, 'offset')
   const message = isUuid(messageId) ? await readText(ctx, messageId.toLowerCase()) : undefined
-  if (!message) throw new NotFoundError('There is no such message, or you may not see it.')
-  await requireSession(ctx, message.sessionId, 'read')
+  // the same words for both, or they would tell that there is one
+  if (!message || !(await findSession(ctx, message.sessionId)))
+    throw new NotFoundError('There is no such message, or you may not see it.')
   return abortable((signal) => messageText(ctx, messageId.toLowerCase(), offset, viewer.id, signal))
 }
 

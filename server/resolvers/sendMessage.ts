@@ -4,7 +4,7 @@ import type { Generation } from '../entities/generation.ts'
 import type { Message } from '../entities/message.ts'
 import type { GenerationSettings, Session } from '../entities/session.ts'
 import { ConflictError, NotFoundError, RateLimitedError } from '../errors.ts'
-import { requireSession, requireViewer } from '../guards/access.ts'
+import { requireSession, requireStill, requireViewer } from '../guards/access.ts'
 import type { EventDraft } from '../log/event.ts'
 import { insert } from '../storage/rows.ts'
 import { isUniqueViolation, type Tx } from '../storage/storage.ts'
@@ -40,6 +40,8 @@ export async function sendMessage(ctx: Context, input: SendMessageInput): Promis
   try {
     const stored = await ctx.storage.transaction((tx) => store(ctx, tx, session, send, viewer.id))
     ctx.presence.setTyping(session.id, viewer.id, false)
+    // the loader remembers that it was not there, and would say so to whoever asks for the reply's parent
+    ctx.loaders.message.clear(send.id)
     return stored
   } catch (error) {
     if (!isUniqueViolation(error)) throw error
@@ -88,6 +90,7 @@ async function store(ctx: Context, tx: Tx, session: Session, send: SendMessage, 
   if (title !== null) drafts.push({ kind: 'SessionUpdated' })
   const parentId = send.parentId ? await requireParent(tx, send.sessionId, send.parentId) : undefined
   const events = await ctx.log.append(tx, session.id, drafts)
+  await requireStill(tx, viewerId, session.id, 'write')
 
   const model = send.model ?? session.model
   const blank = { sessionId: session.id, type: 'TEXT', metadata: {}, createdAt: now, updatedAt: now } as const

@@ -36,6 +36,9 @@ async function* mapEvents(
   } catch (error) {
     // said in a last result, since whoever reads this iterator would show a bare throw unmasked or not at all
     yield masked({ errors: [error] }, context)
+  } finally {
+    // `for await` does not return an iterator whose `next` failed, and it may hold a subscription to the bus
+    await events.return(undefined)
   }
 }
 

@@ -2,6 +2,7 @@ import { Migrator } from '@mikro-orm/migrations'
 import { MikroORM } from '@mikro-orm/postgresql'
 import { CompiledQuery } from 'kysely'
 import type { Pool } from 'pg'
+import { ConfigError } from '../config.ts'
 import { entityList } from './entityList.ts'
 import { Initial } from './migrations/postgres/0001-initial.ts'
 import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'
@@ -71,7 +72,15 @@ const appendParams = (rows: readonly DeltaRow[]): unknown[] => [
   rows.map((row) => row.text),
 ]
 
-/** Connects to the database and migrates it, one node at a time. */
+const cannotConnect = (url: string, error: unknown): ConfigError =>
+  new ConfigError(
+    `DATABASE_URL is "${url.replace(/\/\/[^@/]*@/, '//')}", which can't be connected to: ${(error as Error).message}.`,
+  )
+
+/**
+ * Connects to the database and migrates it, one node at a time.
+ * @throws ConfigError where it can't be connected to
+ */
 export async function openPostgres(url: string): Promise<Storage> {
   const orm = await MikroORM.init({
     clientUrl: url,
@@ -84,7 +93,12 @@ export async function openPostgres(url: string): Promise<Storage> {
       silent: true,
     },
   })
-  const pool = await (orm.em.getConnection() as unknown as { getNativeClient(): Promise<Pool> }).getNativeClient()
+  // connects for the first time
+  const pool = await (orm.em.getConnection() as unknown as { getNativeClient(): Promise<Pool> })
+    .getNativeClient()
+    .catch((error: unknown) => {
+      throw cannotConnect(url, error)
+    })
 
   const locker = await pool.connect()
   try {

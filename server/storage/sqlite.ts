@@ -201,8 +201,8 @@ export async function openSqlite(url: string): Promise<Storage> {
       // the connection is taken from kysely, so that this waits for a transaction that is open on it
       kysely.connection().execute(async () => {
         database.pragma('synchronous = NORMAL')
-        begin.run()
         try {
+          begin.run()
           const seqs = appendAll(rows)
           commit.run()
           return seqs

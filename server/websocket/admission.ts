@@ -29,6 +29,8 @@ export class Admission {
     const header = typeof authorization === 'string' ? authorization : JSON.stringify(authorization ?? '')
     const verified = await identity.fromHeader(header === '""' ? null : header)
     if (!verified) return
+    // closed meanwhile: `release` was emptied already, and what is counted now would be counted for ever
+    if (visitor.socket.readyState !== visitor.socket.OPEN) return
     const { user, expiresAt } = verified
     visitor.asker = { ...visitor.asker, viewer: user, expiresAt }
     const count = (this.#socketsOf.get(user.id) ?? 0) + 1

@@ -28,6 +28,8 @@ export interface MemberOptions {
 interface Member extends MemberOptions {
   /** `seq` of the last event that was sent to it. */
   position: number
+  /** It was let in, and told where it begins. */
+  hasJoined: boolean
   /** It has all that the group has, and gets events as they come; else it is catching up. */
   isLive: boolean
   /** What passed by while it was catching up: the newest of each kind and person. */
@@ -68,7 +70,14 @@ export class Group implements Follower {
    * @throws what `authorize` rejects with, or NotFoundError where there is no such session
    */
   async join(options: MemberOptions): Promise<() => void> {
-    const member: Member = { ...options, position: 0, isLive: false, passed: new Map(), hasLeft: false }
+    const member: Member = {
+      ...options,
+      position: 0,
+      hasJoined: false,
+      isLive: false,
+      passed: new Map(),
+      hasLeft: false,
+    }
     // a member from the start: who is removed from the session while this waits must not be let in
     this.#members.add(member)
     const leave = (): void => this.#remove(member)
@@ -89,6 +98,7 @@ export class Group implements Follower {
       leave()
       throw error
     }
+    member.hasJoined = true
     void this.#catchUp(member)
     return leave
   }
@@ -144,6 +154,9 @@ export class Group implements Follower {
       await pending
     } catch {
       this.#fail()
+      // nobody is left to read for, and asking on would not end for as long as the database is away
+      this.#isPumping = false
+      return
     }
     this.#pump()
   }
@@ -192,8 +205,15 @@ export class Group implements Follower {
     for (const member of this.#members) {
       // the typist's own connections don't hear it
       if (event.kind === 'TypingChanged' && event.subjectId === member.viewerId) continue
-      if (member.isLive && member.outlet.isWritable) member.outlet.send(member.frame(payload))
-      else member.passed.set(`${event.kind}:${event.subjectId}`, event)
+      // nothing comes after a deletion, so whoever lags would never hear of it
+      const isLast = event.kind === 'SessionDeleted' && member.hasJoined
+      if (isLast || (member.isLive && member.outlet.isWritable)) {
+        member.outlet.send(member.frame(payload))
+        continue
+      }
+      member.passed.set(`${event.kind}:${event.subjectId}`, event)
+      // else it would wait for the next stored event, and come after newer news
+      if (member.isLive) this.#wait(member)
     }
   }
 

@@ -94,7 +94,9 @@ export interface ServerProcess {
 const main = fileURLToPath(new URL('../../server/main.ts', import.meta.url))
 
 /** A server as `npm start` starts it, in a process of its own; `env` must say where its data lies. */
-export async function startServerProcess(env: Record<string, string> & { DATABASE_URL: string }): Promise<ServerProcess> {
+export async function startServerProcess(
+  env: Record<string, string> & { DATABASE_URL: string },
+): Promise<ServerProcess> {
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env.PATH, ...unlimited, LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

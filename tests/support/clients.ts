@@ -220,7 +220,11 @@ export async function openSocket(app: { port: number }, options: BareOptions = {
 }
 
 /** Status of an upgrade that is refused. */
-export async function refusedUpgrade(app: { port: number }, path: string, options: SocketOptions = {}): Promise<number> {
+export async function refusedUpgrade(
+  app: { port: number },
+  path: string,
+  options: SocketOptions = {},
+): Promise<number> {
   const socket = new WebSocket(`ws://127.0.0.1:${app.port}${path}`, protocol, options)
   socket.on('error', () => undefined)
   return new Promise((resolve, reject) => {
@@ -237,7 +241,11 @@ export async function refusedUpgrade(app: { port: number }, path: string, option
 }
 
 /** The official client, reconnecting at once and for ever. */
-export function officialClient(app: { port: number }, token: string, options: Partial<ClientOptions> = {}): GraphqlWsClient {
+export function officialClient(
+  app: { port: number },
+  token: string,
+  options: Partial<ClientOptions> = {},
+): GraphqlWsClient {
   return createClient({
     url: `ws://127.0.0.1:${app.port}/graphql`,
     webSocketImpl: WebSocket,
