@@ -1,6 +1,6 @@
-import { Client, fetchExchange, subscriptionExchange, type Exchange } from '@urql/core'
-import type { ExecutionResult } from 'graphql-ws'
+import { Client, fetchExchange, getOperationName, stringifyDocument, type Exchange } from '@urql/core'
 import { createConnection, type Connection, type ConnectionOptions } from './connection.ts'
+import { eventExchange } from './eventExchange.ts'
 import { follow, type SubscribeOnce } from './resume.ts'
 
 export interface ParleyClientOptions {
@@ -52,24 +52,22 @@ export function createParleyClient({
     exchanges: [
       ...exchanges,
       fetchExchange,
-      subscriptionExchange({
-        forwardSubscription: ({ query = '', variables, operationName }, operation) => ({
-          subscribe(observer) {
-            const request = { query, operationName, variables: { ...variables } }
-            const sink = {
-              next(result: ExecutionResult) {
-                const event = result.data && Object.values(result.data)[0]
-                if (!event || !intercept(event as Record<string, unknown>)) observer.next(result)
-              },
-              error: (error: unknown) => observer.error(error),
-              complete: () => observer.complete(),
-            }
-            const unsubscribe = endless.has(rootField(operation.query))
-              ? follow(subscribeOnce, request, sink, { wait: connection.wait })
-              : subscribeOnce(request, sink)
-            return { unsubscribe }
+      eventExchange(({ query, variables }, sink) => {
+        const request = {
+          query: stringifyDocument(query),
+          operationName: getOperationName(query),
+          variables: { ...variables },
+        }
+        const sieve: typeof sink = {
+          ...sink,
+          next(result) {
+            const event = result.data && Object.values(result.data)[0]
+            if (!event || !intercept(event as Record<string, unknown>)) sink.next(result)
           },
-        }),
+        }
+        return endless.has(rootField(query))
+          ? follow(subscribeOnce, request, sieve, { wait: connection.wait })
+          : subscribeOnce(request, sieve)
       }),
     ],
   })

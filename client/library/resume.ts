@@ -5,7 +5,7 @@ import { fullJitter } from './backoff.ts'
 /** What a subscription asks for; `after`, where `variables` has it, moves on with every event that has a `seq`. */
 export interface FollowRequest {
   query: string
-  operationName?: string
+  operationName?: string | undefined
   variables?: Record<string, unknown>
 }
 
@@ -29,7 +29,8 @@ interface FollowedEvent {
 /**
  * Follows a subscription for as long as it makes sense, across lost connections, servers that end it and errors.
  * It goes on from the last `seq` seen and drops repeats. Ends only when unsubscribed, after `SessionDeleted`, or with
- * an error whose code is UNAUTHENTICATED, FORBIDDEN or NOT_FOUND.
+ * an error whose code is UNAUTHENTICATED, FORBIDDEN or NOT_FOUND. A result with `data: null` and errors tells of an event
+ * that could not be shown: it is passed on, and the next one follows.
  */
 export function follow(
   subscribe: SubscribeOnce,
@@ -73,14 +74,15 @@ export function follow(
       {
         next(result) {
           if (!live()) return
-          if (result.errors?.length) return failed(result.errors, current)
+          // Errors beside data, be it null, tell of one event that could not be shown; it has no seq to go on from.
+          if (result.errors?.length && result.data === undefined) return failed(result.errors, current)
           const event = eventOf(result)
           if (typeof event?.seq === 'number') {
             if (cursor !== undefined && event.seq <= cursor) return
             cursor = event.seq
           }
           if (event?.__typename === 'Resync' && typeof event.lastSeq === 'number') cursor = event.lastSeq
-          failures = 0
+          if (event) failures = 0
           sink.next(result)
           if (event?.__typename === 'SessionDeleted') end(() => sink.complete())
         },
@@ -106,7 +108,7 @@ export function follow(
 }
 
 function eventOf(result: ExecutionResult): FollowedEvent | undefined {
-  return result.data ? (Object.values(result.data)[0] as FollowedEvent | undefined) : undefined
+  return result.data ? ((Object.values(result.data)[0] as FollowedEvent | null) ?? undefined) : undefined
 }
 
 function isFinal(error: unknown): boolean {

@@ -12,21 +12,32 @@ import { StartPage } from './session/StartPage.tsx'
 import { Announcer } from './ui/Announcer.tsx'
 import { Frame } from './ui/Frame.tsx'
 import { Notice } from './ui/Notice.tsx'
+import { SignedOutBanner } from './ui/SignedOutBanner.tsx'
 
 export function App({ tokens }: { tokens: TokenStore }) {
   const { result, check } = useSignIn(tokens)
   if (result?.state !== 'signedIn') return <SignInPage result={result} onToken={tokens.set} onRetry={check} />
-  return <SignedIn key={result.token} viewer={result.viewer} token={result.token} onRefused={check} />
+  return (
+    <SignedIn
+      key={result.token}
+      viewer={result.viewer}
+      token={result.token}
+      isReplaced={result.isReplaced === true}
+      onRefused={check}
+    />
+  )
 }
 
 interface SignedInProps {
   viewer: Viewer
   token: string
+  /** Someone else was signed in until now. */
+  isReplaced: boolean
   /** The server no longer takes the token. */
   onRefused: () => void
 }
 
-function SignedIn({ viewer, token, onRefused }: SignedInProps) {
+function SignedIn({ viewer, token, isReplaced, onRefused }: SignedInProps) {
   const [parley] = useState(() => createParley(viewer, token))
   useEffect(() => parley.start(), [parley])
 
@@ -38,7 +49,7 @@ function SignedIn({ viewer, token, onRefused }: SignedInProps) {
   return (
     <ParleyContext value={parley}>
       <Provider value={parley.client}>
-        <Frame>
+        <Frame notice={isReplaced && <SignedOutBanner name={viewer.name} />}>
           <Switch>
             <Route path="/" component={StartPage} />
             <Route path="/join" component={JoinPage} />

@@ -31,6 +31,8 @@ afterEach(async () => {
 
 interface Log {
   url: string
+  /** Seqs of events that can't be shown. */
+  broken: Set<number>
   /** The `after` of every subscription that was made. */
   asked: (number | null | undefined)[]
   /** Sends events up to this seq, and ends what is subscribed there as told. */
@@ -43,6 +45,7 @@ interface Log {
 /** A real WebSocket server with one session's log in it. */
 async function serveLog(): Promise<Log> {
   const asked: Log['asked'] = []
+  const broken: Log['broken'] = new Set()
   let last = 0
   let ending: { at: number; how: 'complete' | 'error' | 'forbid' } | undefined
   const wakes: (() => void)[] = []
@@ -60,7 +63,7 @@ async function serveLog(): Promise<Log> {
         if (how === 'forbid') throw new GraphQLError('no', { extensions: { code: 'FORBIDDEN' } })
         await new Promise<void>((resolve) => wakes.push(resolve))
       }
-      yield { sessionEvents: { seq, text: `${seq}` } }
+      yield { sessionEvents: { seq, text: broken.has(seq) ? undefined : `${seq}` } }
     }
   }
 
@@ -80,6 +83,7 @@ async function serveLog(): Promise<Log> {
   return {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
     asked,
+    broken,
     sockets: wss.clients,
     subscribed: () => new Promise((resolve) => told.push(resolve)),
     reach(seq, end) {
@@ -169,8 +173,34 @@ test('being forbidden ends it with that error', async () => {
   log.reach(2)
   await until(2)
   log.reach(2, 'forbid')
-  const { error } = await failed
+  const { data, error, hasNext } = await failed
+  expect({ data, hasNext }).toEqual({ data: undefined, hasNext: false })
   expect(error?.graphQLErrors[0]?.extensions.code).toBe('FORBIDDEN')
+  expect(log.asked).toEqual([0])
+})
+
+test('an event that could not be shown is told once, and those after it come as if nothing had been', async () => {
+  const log = await serveLog()
+  log.broken.add(2)
+  const client = createParleyClient({ url: log.url, connection: { webSocketImpl: WebSocket, retryWithinMs: 5 } })
+  const told: unknown[] = []
+  const done = Promise.withResolvers<void>()
+  const { unsubscribe } = pipe(
+    client.urql.subscription(SessionEvents, { sessionId: 's', after: 0 }),
+    subscribe(({ data, error, hasNext }) => {
+      told.push([data?.sessionEvents.seq ?? data, error !== undefined, hasNext])
+      if (data?.sessionEvents.seq === 4) done.resolve()
+    }),
+  )
+  stops.push(() => client.close(), unsubscribe)
+  log.reach(4)
+  await done.promise
+  expect(told).toEqual([
+    [1, false, true],
+    [null, true, true],
+    [3, false, true],
+    [4, false, true],
+  ])
   expect(log.asked).toEqual([0])
 })
 

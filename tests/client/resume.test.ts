@@ -38,7 +38,8 @@ function followed(after: number | null = 5) {
     waits,
     sink,
     stop,
-    seqs: () => sink.next.mock.calls.map(([{ data }]) => (data!.sessionEvents as { seq: number | null }).seq),
+    seqs: () =>
+      sink.next.mock.calls.map(([{ data }]) => (data?.sessionEvents as { seq: number | null } | undefined)?.seq),
     /** What a socket would carry now for the newest request. */
     sent: () => JSON.parse(JSON.stringify(asked.at(-1)!.request.variables)),
     async release() {
@@ -103,11 +104,58 @@ describe('following a session', () => {
     expect(waits).toEqual([0, 1, 2, 3, 0])
   })
 
+  describe('an event that could not be shown', () => {
+    const notShown = (data: ExecutionResult['data'], code = 'INTERNAL'): ExecutionResult => ({
+      data,
+      errors: [new GraphQLError('no', { extensions: { code } })],
+    })
+
+    test('is passed on, and the subscription goes on with the next, whatever its code', () => {
+      const { asked, waits, sink } = followed(5)
+      for (const result of [notShown(null), notShown(null, 'NOT_FOUND'), event(8)]) asked[0]!.sink.next(result)
+      expect(sink.next.mock.calls.map(([{ data }]) => data)).toEqual([null, null, event(8).data])
+      expect(sink.error).not.toHaveBeenCalled()
+      expect(waits).toEqual([])
+      expect(asked).toHaveLength(1)
+    })
+
+    test('moves the position on where its seq is known, and else leaves it to the next one', () => {
+      const { asked, sent, seqs } = followed(5)
+      asked[0]!.sink.next(notShown({ sessionEvents: { __typename: 'MessageUpdated', seq: 6, message: null } }))
+      expect(sent().after).toBe(6)
+      asked[0]!.sink.next(notShown(null))
+      expect(sent().after).toBe(6)
+      asked[0]!.sink.next(event(6))
+      asked[0]!.sink.next(event(8))
+      expect(sent().after).toBe(8)
+      expect(seqs().filter((seq) => seq !== undefined)).toEqual([6, 8])
+    })
+
+    test('does not shorten the waits of a server that shows nothing', async () => {
+      const { asked, waits, release } = followed(5)
+      for (let failure = 0; failure < 3; failure++) {
+        asked.at(-1)!.sink.next(notShown(null))
+        asked.at(-1)!.sink.complete()
+        await release()
+      }
+      expect(waits).toEqual([0, 1, 2])
+    })
+  })
+
   for (const code of ['UNAUTHENTICATED', 'FORBIDDEN', 'NOT_FOUND']) {
     test(`ends with the error when it is ${code}`, () => {
       const { asked, waits, sink } = followed()
       const errors = [new GraphQLError('no', { extensions: { code } })]
       asked[0]!.sink.error(errors)
+      expect(sink.error).toHaveBeenCalledExactlyOnceWith(errors)
+      expect(waits).toEqual([])
+    })
+
+    test(`ends with the error when a result without data says ${code}`, () => {
+      const { asked, waits, sink } = followed()
+      const errors = [new GraphQLError('no', { extensions: { code } })]
+      asked[0]!.sink.next({ errors })
+      asked[0]!.sink.complete()
       expect(sink.error).toHaveBeenCalledExactlyOnceWith(errors)
       expect(waits).toEqual([])
     })

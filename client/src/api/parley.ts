@@ -4,6 +4,7 @@ import { createParleyClient } from '../../library/client.ts'
 import type { Connection } from '../../library/connection.ts'
 import { createStore, type Store } from '../../library/store.ts'
 import { SendMessage } from '../message/operations.ts'
+import { appendToDraft } from '../message/useDraft.ts'
 import { createOutbox, type Outbox } from '../message/outbox.ts'
 import { createPresenceStore, type PresenceStore } from '../people/presenceStore.ts'
 import { createDeltaStore, type DeltaStore } from '../stream/deltaStore.ts'
@@ -71,6 +72,8 @@ export function createParley(viewer: Viewer, token: string): Parley {
         resend()
         window.removeEventListener('online', wake)
         document.removeEventListener('visibilitychange', wake)
+        // What was not sent by now never will be under this name.
+        for (const { sessionId, content } of outbox.unsent.get()) appendToDraft(sessionId, content)
         presence.close()
         close()
       }

@@ -4,7 +4,13 @@ import { codeOf, outcomeOf, sentenceOf } from './errors.ts'
 import type { Viewer } from './parley.ts'
 
 export type SignIn =
-  | { state: 'signedIn'; viewer: Viewer; token: string }
+  | {
+      state: 'signedIn'
+      viewer: Viewer
+      token: string
+      /** Someone else was signed in until now. */
+      isReplaced?: boolean
+    }
   /** The server takes only tokens from elsewhere. */
   | { state: 'needsToken'; message: string }
   | { state: 'failed'; message: string }
@@ -15,6 +21,8 @@ export async function signIn(token: string | undefined): Promise<SignIn> {
     const { data, error } = await clientFor(token).query(ViewerQuery, {})
     if (data?.viewer) return { state: 'signedIn', viewer: data.viewer, token }
     if (error && codeOf(error) !== 'UNAUTHENTICATED') return { state: 'failed', message: sentenceOf(error) }
+    const next = await signInAsGuest()
+    return next.state === 'signedIn' ? { ...next, isReplaced: true } : next
   }
   return signInAsGuest()
 }

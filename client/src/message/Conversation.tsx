@@ -1,15 +1,13 @@
 import { ArrowDown } from 'lucide-react'
-import { useEffect, useMemo, useRef } from 'react'
+import { useEffect, useMemo, useRef, useState } from 'react'
 import type { SessionPageQuery } from '../../gql/graphql.ts'
 import { useParley } from '../api/parley.ts'
 import { useStore } from '../api/useStore.ts'
 import { TypingLine } from '../people/TypingLine.tsx'
 import { IconButton } from '../ui/Button.tsx'
-import { MessageItem } from './MessageItem.tsx'
+import { MessageList } from './MessageList.tsx'
 import { OlderButton } from './OlderButton.tsx'
 import { Suggestions } from './Suggestions.tsx'
-import { UnsentItem } from './UnsentItem.tsx'
-import { useArrowKeys } from './useArrowKeys.ts'
 import { useScroll } from './useScroll.ts'
 
 export interface ConversationProps {
@@ -18,54 +16,60 @@ export interface ConversationProps {
   onSuggestion: (text: string) => void
 }
 
+/** Above so many messages only those near the view are on the page; below, the page's own search finds them all. */
+const manyMessages = 200
+
+/** The padding above the list and the place of the button before it. */
+const listOffsetPx = 24 + 56
+
 /** All that was said, oldest first, and what is on its way. */
 export function Conversation({ session, canWrite, onSuggestion }: ConversationProps) {
-  const { outbox, viewer } = useParley()
-  const messages = session.messages.edges.map(({ node }) => node)
-  const known = new Set(messages.map(({ id }) => id))
-  const unsent = useStore(outbox.unsent).filter(({ id, sessionId }) => sessionId === session.id && !known.has(id))
+  const { outbox } = useParley()
+  const { edges, pageInfo } = session.messages
+  const messages = useMemo(() => edges.map(({ node }) => node), [edges])
+  const outgoing = useStore(outbox.unsent)
+  const unsent = useMemo(() => {
+    const known = new Set(messages.map(({ id }) => id))
+    return outgoing.filter(({ id, sessionId }) => sessionId === session.id && !known.has(id))
+  }, [outgoing, messages, session.id])
+
+  const [isVirtual, setVirtual] = useState(session.messageCount > manyMessages)
   const scroller = useRef<HTMLDivElement>(null)
-  const list = useRef<HTMLDivElement>(null)
-  useArrowKeys(list)
-  const { isAtEnd, toEnd } = useScroll(scroller, messages[0]?.id)
+  const { isAtEnd, toEnd, keepEnd } = useScroll(scroller, messages[0]?.id, isVirtual)
+  // In the midst of reading a change would move what is read; at the end nothing is seen of it.
+  const isMany = session.messageCount > manyMessages || messages.length > manyMessages
+  if (!isVirtual && isMany && isAtEnd) setVirtual(true)
 
   const newestUnsent = unsent.at(-1)?.id
   useEffect(() => {
     if (newestUnsent) toEnd()
   }, [newestUnsent, toEnd])
 
-  const byId = useMemo(
-    () => new Map(session.messages.edges.map(({ node }) => [node.id, node])),
-    [session.messages.edges],
-  )
-  const isEmpty = messages.length === 0 && unsent.length === 0
-
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
       <h2 className="sr-only">Conversation</h2>
       <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto overscroll-contain [overflow-anchor:none]">
-        <div className="column flex min-h-full flex-col py-6">
-          {session.messages.pageInfo.hasPreviousPage && (
-            <OlderButton sessionId={session.id} before={session.messages.pageInfo.startCursor ?? ''} />
+        <div className="column flex min-h-full flex-col pt-6 pb-2">
+          {(pageInfo.hasPreviousPage || isVirtual) && (
+            <div className="h-14 shrink-0 text-center">
+              {pageInfo.hasPreviousPage ? (
+                <OlderButton sessionId={session.id} before={pageInfo.startCursor ?? ''} />
+              ) : (
+                <p className="text-sm text-muted">The conversation begins here.</p>
+              )}
+            </div>
           )}
-          {/* Tokens would chatter: what screen readers are told stands in a region of its own. */}
-          <div ref={list} role="log" aria-label="Conversation" aria-live="off" className="space-y-6">
-            {messages.map((message, index) => (
-              <MessageItem
-                key={message.id}
-                message={message}
-                question={message.parent ? byId.get(message.parent.id) : undefined}
-                isOwn={message.author?.id === viewer.id}
-                isLast={index === messages.length - 1}
-                canWrite={canWrite}
-                sessionId={session.id}
-              />
-            ))}
-            {unsent.map((message) => (
-              <UnsentItem key={message.id} message={message} />
-            ))}
-          </div>
-          {isEmpty && <Suggestions canWrite={canWrite} onPick={onSuggestion} />}
+          <MessageList
+            sessionId={session.id}
+            messages={messages}
+            unsent={unsent}
+            canWrite={canWrite}
+            isVirtual={isVirtual}
+            scroller={scroller}
+            offsetPx={listOffsetPx}
+            onResize={keepEnd}
+          />
+          {messages.length === 0 && unsent.length === 0 && <Suggestions canWrite={canWrite} onPick={onSuggestion} />}
           <TypingLine sessionId={session.id} />
         </div>
       </div>

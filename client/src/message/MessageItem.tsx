@@ -13,11 +13,13 @@ export interface MessageItemProps {
   sessionId: string
   isOwn: boolean
   isLast: boolean
+  /** Where Tab stops in the list. */
+  isStop: boolean
   canWrite: boolean
 }
 
 export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
-  const { message, isOwn, isLast } = props
+  const { message, isOwn, isLast, isStop } = props
   const { text, status } = useMessageText(message)
   const isAnswer = message.role !== 'USER'
   const name = isOwn ? 'You' : (message.author?.name ?? message.model?.name ?? 'System')
@@ -29,7 +31,7 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
       data-status={status}
       aria-label={`${name}, ${time.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' })}`}
       aria-busy={isRunning(status) || undefined}
-      tabIndex={isLast ? 0 : -1}
+      tabIndex={isStop ? 0 : -1}
       className={`group relative rounded-lg ${isOwn ? 'flex flex-col items-end' : ''}`}
     >
       {!isAnswer && !isOwn && <p className="mb-1 text-xs font-medium text-muted">{name}</p>}
@@ -48,7 +50,7 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
         <div
           className={`flex min-h-7 items-center gap-2 text-xs text-muted transition-opacity ${isAnswer ? 'mt-1' : 'pointer-fine:absolute pointer-fine:top-full'} ${isAnswer && isLast ? '' : 'opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 group-focus:opacity-100 pointer-coarse:opacity-100'}`}
         >
-          {text && <CopyButton text={text} label="Copy message" />}
+          {text && <CopyButton text={text} label="Copy message" tabIndex={isStop ? 0 : -1} />}
           {isAnswer && <Facts message={message} />}
           <time dateTime={message.createdAt} title={time.toLocaleString()}>
             {time.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' })}

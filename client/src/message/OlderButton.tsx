@@ -32,15 +32,15 @@ export function OlderButton({ sessionId, before }: { sessionId: string; before: 
   }, [load, failure])
 
   return (
-    <div className="pb-4 text-center">
+    <>
       {failure && (
-        <p role="alert" className="mb-1 text-sm text-danger">
+        <p role="alert" className="-mt-5 truncate text-sm text-danger">
           {failure}
         </p>
       )}
       <Button ref={button} look="quiet" disabled={isLoading} onClick={() => void load()}>
         {isLoading ? 'Loading…' : 'Load older messages'}
       </Button>
-    </div>
+    </>
   )
 }

@@ -3,7 +3,7 @@ import { Button } from '../ui/Button.tsx'
 import type { Unsent } from './outbox.ts'
 
 /** A message that the server has not confirmed: on its way, or failed with a way to try again. */
-export function UnsentItem({ message }: { message: Unsent }) {
+export function UnsentItem({ message, isStop }: { message: Unsent; isStop: boolean }) {
   const { outbox } = useParley()
   const { id, content, failure } = message
   return (
@@ -11,7 +11,7 @@ export function UnsentItem({ message }: { message: Unsent }) {
       data-message-id={id}
       data-status={failure ? 'UNSENT' : 'SENDING'}
       aria-label="You"
-      tabIndex={-1}
+      tabIndex={isStop ? 0 : -1}
       className="flex flex-col items-end"
     >
       <div

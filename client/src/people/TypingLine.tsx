@@ -15,7 +15,7 @@ export function TypingLine({ sessionId }: { sessionId: string }) {
           ? `${names[0]} and ${names[1]} are typing…`
           : `${names.length} people are typing…`
   return (
-    <p data-testid="typing" className="mt-3 h-5 shrink-0 truncate text-sm text-muted">
+    <p data-testid="typing" className="h-5 shrink-0 truncate text-sm text-muted">
       {text}
     </p>
   )

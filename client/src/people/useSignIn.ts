@@ -22,7 +22,7 @@ export function useSignIn(tokens: TokenStore): SignInState {
       // Another tab may have signed in while this one waited for its turn.
       const next = await signIn(tokens.get())
       if (next.state === 'signedIn') tokens.set(next.token)
-      if (isCurrent) setResult((before) => (isSame(before, next) ? before : next))
+      if (isCurrent) setResult((before) => (isSame(before, next) ? before : withReplaced(before, next)))
     })
     return () => {
       isCurrent = false
@@ -34,6 +34,12 @@ export function useSignIn(tokens: TokenStore): SignInState {
 
 function isSame(a: SignIn | undefined, b: SignIn): boolean {
   return a?.state === 'signedIn' && b.state === 'signedIn' && a.token === b.token
+}
+
+/** Also where another tab found out first that the token is no longer good. */
+function withReplaced(before: SignIn | undefined, next: SignIn): SignIn {
+  if (before?.state !== 'signedIn' || next.state !== 'signedIn') return next
+  return { ...next, isReplaced: next.isReplaced || before.viewer.id !== next.viewer.id }
 }
 
 /** `navigator.locks` is missing on pages that came over plain http from another machine. */

@@ -3,6 +3,7 @@ import { useQuery } from 'urql'
 import { useParley } from '../api/parley.ts'
 import { Composer } from '../message/Composer.tsx'
 import { Conversation } from '../message/Conversation.tsx'
+import { hasDraft, moveDraft } from '../message/useDraft.ts'
 import { isRunning } from '../message/status.ts'
 import { useShortcuts } from '../ui/useShortcuts.ts'
 import { Button } from '../ui/Button.tsx'
@@ -30,17 +31,23 @@ export function SessionPage({ id, onSignedOut }: { id: string; onSignedOut: () =
   const { stop, isStopping, failure: stopFailure } = useStop(running)
   useShortcuts({ onStop: running.length > 0 ? stop : undefined })
 
+  function leave() {
+    moveDraft(id, 'new')
+    navigate('/')
+  }
+
   if (gone) {
     return (
       <Shell>
         <Notice
           title={gone === 'deleted' ? 'This session was deleted' : 'This session isn’t open to you'}
           isAlert
-          action={<Button onClick={() => navigate('/')}>To the start</Button>}
+          action={<Button onClick={leave}>To the start</Button>}
         >
           {gone === 'deleted'
             ? 'Its owner deleted it, with everything in it.'
             : 'It doesn’t exist, or you are not, or no longer, one of its participants.'}
+          {hasDraft(id) && ' What you were writing here waits for you at the start.'}
         </Notice>
       </Shell>
     )
@@ -67,9 +74,11 @@ export function SessionPage({ id, onSignedOut }: { id: string; onSignedOut: () =
           </p>
         )}
         {role === 'VIEWER' ? (
-          <p className="column mb-4 rounded-xl border border-line bg-raised px-4 py-3 text-sm text-muted">
-            You are reading along. To write here, ask {session.owner.name} for an invitation to take part.
-          </p>
+          <div className="column pb-[max(1rem,env(safe-area-inset-bottom))]">
+            <p className="rounded-xl border border-line bg-raised px-4 py-3 text-sm text-muted">
+              You are reading along. To write here, ask {session.owner.name} for an invitation to take part.
+            </p>
+          </div>
         ) : (
           <Composer
             key={session.id}

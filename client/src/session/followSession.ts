@@ -50,22 +50,24 @@ export function followSession(parley: Parley, sessionId: string, handlers: Follo
     return undefined
   }
 
+  // What was followed so far is stopped first: a read that is overtaken by later events would put old statuses back.
+  function readAgain() {
+    unsubscribe()
+    void start()
+  }
+
   async function start() {
     const lastSeq = await read()
     if (lastSeq === undefined) return
     const events = client.subscription(SessionEvents, { sessionId, after: lastSeq })
     const subscription = pipe(
       events,
-      subscribe(({ data, error }) => {
-        if (error) return gone(codeOf(error) === 'UNAUTHENTICATED' ? 'signedOut' : 'unreadable')
+      subscribe(({ data, error, hasNext }) => {
+        if (isStopped) return
+        if (error && !hasNext) return gone(codeOf(error) === 'UNAUTHENTICATED' ? 'signedOut' : 'unreadable')
         const event = data?.sessionEvents
-        if (!event || isStopped) return
-        if (event.__typename === 'Resync') {
-          // Stopped first: a read that is overtaken by later events would put old statuses back.
-          unsubscribe()
-          void start()
-          return
-        }
+        // No event: one could not be shown, and what it changed is only to be read.
+        if (!event || event.__typename === 'Resync') return readAgain()
         if (event.__typename === 'SessionDeleted') return gone('deleted')
         handlers.onEvent?.(event)
       }),

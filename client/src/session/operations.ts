@@ -42,6 +42,7 @@ export const SessionPage = graphql(`
     session(id: $id) {
       ...ListedSession
       lastSeq
+      messageCount
       participants {
         ...ParticipantFields
       }

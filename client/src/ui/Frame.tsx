@@ -14,7 +14,7 @@ const key = 'parley.sidebar'
 const SidebarContext = createContext<{ isOpen: boolean; toggle: () => void }>({ isOpen: true, toggle: () => {} })
 
 /** The sidebar beside the page; on a narrow screen it lies over it, until something is picked. */
-export function Frame({ children }: { children: ReactNode }) {
+export function Frame({ notice, children }: { notice?: ReactNode; children: ReactNode }) {
   const [isOpen, setOpen] = useState(() => matchMedia(wide).matches && localStorage.getItem(key) !== 'closed')
   const [path, navigate] = useLocation()
   const creation = useCreateSession()
@@ -52,6 +52,7 @@ export function Frame({ children }: { children: ReactNode }) {
           </>
         )}
         <div className="flex min-w-0 flex-1 flex-col">
+          {notice}
           <ReconnectBanner />
           {children}
         </div>
