@@ -140,7 +140,7 @@ const settings = {
     'MAX_SOCKET_BUFFER_BYTES',
     '262144',
     'unsent bytes past which a socket is skipped until it drains',
-    integer(1_024, 1_073_741_824),
+    integer(65_536, 1_073_741_824),
   ),
   stuckSocketTimeoutMs: setting(
     'STUCK_SOCKET_TIMEOUT_MS',
@@ -262,12 +262,15 @@ export function readConfig(env: Record<string, string | undefined> = process.env
       config[key] = parse(value)
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
-      const was = /SECRET|KEY/.test(name) ? '' : ` is ${JSON.stringify(value)}, but`
+      const was = /SECRET|KEY/.test(name) ? '' : ` is ${JSON.stringify(withoutPassword(value))}, but`
       throw new ConfigError(`${name}${was} must be ${error.message}.`)
     }
   }
   return config as Config
 }
+
+/** A URL as it may be shown. */
+export const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, '//')
 
 /** The folder of the SQLite file and of the secret; with PostgreSQL `./data`. */
 export function dataFolder(config: Config): string {

@@ -1,5 +1,5 @@
 import { buildApp, type App } from './app.ts'
-import { ConfigError, dataFolder, describeSettings, readConfig } from './config.ts'
+import { ConfigError, dataFolder, describeSettings, readConfig, withoutPassword } from './config.ts'
 import { ensureClientBuilt } from './http/clientBuild.ts'
 
 const help = `Parley: a chat server for language models with a typed GraphQL API.
@@ -37,9 +37,7 @@ async function main(): Promise<void> {
   }
   say(`  default model: ${await providers.defaultModel()}`)
   say(`  API and GraphiQL: ${url}/graphql`)
-  say(
-    `  data: ${config.databaseUrl.startsWith('sqlite:') ? dataFolder(config) : config.databaseUrl.replace(/\/\/[^@/]*@/, '//')}`,
-  )
+  say(`  data: ${config.databaseUrl.startsWith('sqlite:') ? dataFolder(config) : withoutPassword(config.databaseUrl)}`)
 }
 
 /** The first signal lets running answers end, the second interrupts them, a third ends the process as it is. */

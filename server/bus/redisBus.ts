@@ -27,7 +27,13 @@ export class RedisBus<Topics> implements Bus<Topics> {
     // a connection that subscribes can do nothing else
     this.#subscriber = redis.duplicate()
     this.#subscriber.on('error', () => undefined)
-    this.#subscriber.on('message', (channel, text) => this.#receive(channel, text))
+    this.#subscriber.on('message', (channel, text) => {
+      try {
+        this.#receive(channel, text)
+      } catch (error) {
+        onError(error)
+      }
+    })
     // also what was asked for while Redis was away
     this.#subscriber.on('ready', () => {
       if (this.#channels.size > 0) this.#subscriber.subscribe(...this.#channels.keys()).catch(() => undefined)

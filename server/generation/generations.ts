@@ -35,6 +35,7 @@ export class Generations {
   readonly #checkpointed = new WeakMap<DeltaStream, number>()
   #timers: NodeJS.Timeout[] = []
   #isClosing = false
+  readonly #stopAsked = new Set<string>()
   #unsubscribe: Unsubscribe | undefined
 
   constructor(parts: GenerationsParts) {
@@ -68,6 +69,7 @@ export class Generations {
       job,
     )
     this.#running.set(job.generationId, run)
+    if (this.#stopAsked.delete(job.generationId)) run.abort('stopped')
     void run.done.then(() => this.#running.delete(job.generationId))
   }
 
@@ -95,6 +97,8 @@ export class Generations {
     const { bus, log } = this.#parts
     const before = await this.#find(generationId)
     if (before.hasEnded) return
+    // it may be stored and not yet run, just now, on this node
+    this.#stopAsked.add(generationId)
     const controller = new AbortController()
     try {
       const events = follow(log, before.sessionId, {
@@ -107,6 +111,7 @@ export class Generations {
       await ended
     } finally {
       controller.abort()
+      this.#stopAsked.delete(generationId)
     }
   }
 

@@ -2,6 +2,7 @@ import { createHash, randomUUIDv7 } from 'node:crypto'
 import {
   createRemoteJWKSet,
   decodeProtectedHeader,
+  errors,
   jwtVerify,
   SignJWT,
   type JWTPayload,
@@ -102,8 +103,8 @@ export class Identity {
   async #check(token: string): Promise<JWTPayload> {
     const { authIssuer: issuer, authAudience: audience, auth, authSecret } = this.#config
     const options = { requiredClaims: ['sub', 'exp'], issuer, audience }
+    const { alg } = headerOf(token)
     try {
-      const { alg } = decodeProtectedHeader(token)
       // Which key is tried is decided by the kind of signature, so that none is ever checked with a key of another kind.
       if (alg !== 'HS256' && this.#providerKeys) {
         return (await jwtVerify(token, this.#providerKeys, { ...options, algorithms: providerAlgorithms })).payload
@@ -111,8 +112,10 @@ export class Identity {
       if (this.#providerKeys && auth === 'jwt' && !authSecret) throw refused()
       return (await jwtVerify(token, this.#secret, { ...options, algorithms: ['HS256'] })).payload
     } catch (error) {
-      const isExpired = error instanceof Error && 'code' in error && error.code === 'ERR_JWT_EXPIRED'
-      throw isExpired ? new UnauthenticatedError('The token has expired. Sign in again.') : refused()
+      if (error instanceof errors.JWTExpired) throw new UnauthenticatedError('The token has expired. Sign in again.')
+      if (isFaultOfToken(error)) throw refused()
+      // the provider's keys can't be had now: the token may be as good as ever
+      throw error
     }
   }
 
@@ -150,6 +153,25 @@ export class Identity {
     return row && userOf(row)
   }
 }
+
+function headerOf(token: string): { alg?: string } {
+  try {
+    return decodeProtectedHeader(token)
+  } catch {
+    throw refused()
+  }
+}
+
+const isFaultOfToken = (error: unknown): boolean =>
+  error instanceof UnauthenticatedError ||
+  error instanceof errors.JWTClaimValidationFailed ||
+  error instanceof errors.JWTInvalid ||
+  error instanceof errors.JWSInvalid ||
+  error instanceof errors.JWSSignatureVerificationFailed ||
+  error instanceof errors.JOSEAlgNotAllowed ||
+  error instanceof errors.JOSENotSupported ||
+  error instanceof errors.JWKSNoMatchingKey ||
+  error instanceof errors.JWKSMultipleMatchingKeys
 
 const refused = () => new UnauthenticatedError('The token is not valid here. Sign in again.')
 

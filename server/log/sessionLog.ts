@@ -7,7 +7,7 @@ import { readEvents, readLog } from './read.ts'
 import { Tail, type Follower } from './tail.ts'
 
 export interface SessionLogOptions {
-  /** Milliseconds between looks at the database for what the bus may have lost. Default 2000. */
+  /** Milliseconds between looks at the database for what the bus may have lost. Default 1000. */
   pollIntervalMs?: number
 }
 
@@ -31,7 +31,7 @@ export class SessionLog {
   constructor(storage: Storage, bus: Bus<Topics>, options: SessionLogOptions = {}) {
     this.#storage = storage
     this.#bus = bus
-    this.#pollIntervalMs = options.pollIntervalMs ?? 2000
+    this.#pollIntervalMs = options.pollIntervalMs ?? 1000
   }
 
   start(): void {

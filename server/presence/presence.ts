@@ -34,6 +34,7 @@ export class Presence {
   readonly #elsewhere = new Set<string>()
   #unsubscribe: Unsubscribe | undefined
   #timer: NodeJS.Timeout | undefined
+  #isStopped = false
   #telling = Promise.resolve()
 
   constructor(storage: Storage, bus: Bus<Topics>, log: SessionLog, logger: Logger, options: PresenceOptions = {}) {
@@ -56,6 +57,7 @@ export class Presence {
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#unsubscribe?.()
     clearInterval(this.#timer)
     for (const timer of [...this.#leaving.values(), ...this.#typing.values()]) clearTimeout(timer)
@@ -80,7 +82,7 @@ export class Presence {
       isOpen = false
       const left = this.#connections.get(userId)! - 1
       this.#connections.set(userId, left)
-      if (left === 0)
+      if (left === 0 && !this.#isStopped)
         this.#leaving.set(
           userId,
           setTimeout(() => this.#left(userId), this.#leaveDelayMs),
@@ -117,15 +119,17 @@ export class Presence {
   }
 
   #changed(userId: string, isOnline: boolean): void {
-    this.#storage
-      .transaction((tx) => tx.run(`UPDATE users SET last_seen_at = ? WHERE id = ?`, [new Date(), userId]))
-      .catch((error: unknown) => this.#logger.error('last seen could not be stored', { error }))
+    const seenAt = new Date()
     this.#inTurn('presence could not be entered', async () => {
-      const isElsewhere = await (isOnline ? this.#directory.enter(userId) : this.#directory.leave(userId)).catch(
-        () => false,
-      )
+      const entered = isOnline ? this.#directory.enter(userId) : this.#directory.leave(userId)
       // who is connected to another node as well neither came nor went
-      if (!isElsewhere) this.#bus.publish('presence', 'all', { userId, isOnline })
+      if (!(await entered.catch(() => false))) this.#bus.publish('presence', 'all', { userId, isOnline })
+    })
+    this.#inTurn('last seen could not be stored', async () => {
+      if (this.#isStopped) return
+      await this.#storage.transaction((tx) =>
+        tx.run(`UPDATE users SET last_seen_at = ? WHERE id = ?`, [seenAt, userId]),
+      )
     })
   }
 

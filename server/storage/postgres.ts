@@ -2,7 +2,7 @@ import { Migrator } from '@mikro-orm/migrations'
 import { MikroORM } from '@mikro-orm/postgresql'
 import { CompiledQuery } from 'kysely'
 import type { Pool } from 'pg'
-import { ConfigError } from '../config.ts'
+import { ConfigError, withoutPassword } from '../config.ts'
 import { entityList } from './entityList.ts'
 import { Initial } from './migrations/postgres/0001-initial.ts'
 import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'
@@ -74,7 +74,7 @@ const appendParams = (rows: readonly DeltaRow[]): unknown[] => [
 
 const cannotConnect = (url: string, error: unknown): ConfigError =>
   new ConfigError(
-    `DATABASE_URL is "${url.replace(/\/\/[^@/]*@/, '//')}", which can't be connected to: ${(error as Error).message}.`,
+    `DATABASE_URL is "${withoutPassword(url)}", which can't be connected to: ${(error as Error).message}.`,
   )
 
 /**
@@ -87,6 +87,8 @@ export async function openPostgres(url: string): Promise<Storage> {
     entities: entityList,
     extensions: [Migrator],
     pool: { min: 0, max: 20 },
+    // a connection that is open at one end only would hold up what waits for it, as all deltas of this node, for ever
+    driverOptions: { keepAlive: true, connectionTimeoutMillis: 5_000, query_timeout: 15_000 },
     migrations: {
       migrationsList: [{ name: '0001-initial', class: Initial }],
       snapshot: false,

@@ -56,7 +56,10 @@ export class EventStreams {
     const counted: AsyncGenerator<ExecutionResult, void, void> = {
       async next() {
         if (!isOpen) return { done: true, value: undefined }
-        const result = await results.next()
+        const result = await results.next().catch((error: unknown) => {
+          close()
+          throw error
+        })
         if (hasExpired && isOpen) {
           close()
           return { done: false, value: { errors: [toGraphQLError(new UnauthenticatedError(expired))] } }

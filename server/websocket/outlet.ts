@@ -50,7 +50,20 @@ export class SocketOutlet implements Outlet {
   onDrain(callback: () => void): void {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
     this.#waiting.add(callback)
-    this.#stuckTimer ??= setTimeout(() => this.#checkStuck(this.#webSocket.bufferedAmount), this.#stuckTimeoutMs)
+    this.watch()
+  }
+
+  /** Bytes that the peer's connection has taken so far. */
+  get taken(): number {
+    return this.#socket.bytesWritten - this.#webSocket.bufferedAmount
+  }
+
+  /** Whether something waits to be taken; from then on the socket is closed where nothing of it is for too long. */
+  watch(): boolean {
+    if (this.#webSocket.bufferedAmount === 0) return false
+    const { taken } = this
+    this.#stuckTimer ??= setTimeout(() => this.#checkStuck(taken), this.#stuckTimeoutMs)
+    return true
   }
 
   #drained(): void {
@@ -61,13 +74,11 @@ export class SocketOutlet implements Outlet {
     for (const callback of callbacks) callback()
   }
 
-  /** @param before bytes that were unsent when the wait began */
+  /** @param before bytes that were taken when the wait began */
   #checkStuck(before: number): void {
-    const now = this.#webSocket.bufferedAmount
-    if (now < before) {
-      this.#stuckTimer = setTimeout(() => this.#checkStuck(now), this.#stuckTimeoutMs)
-      return
-    }
+    this.#stuckTimer = undefined
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
+    if (this.taken > before || this.#webSocket.bufferedAmount === 0) return void this.watch()
     this.#webSocket.close(1013, 'Too slow: subscribe again from the last seq')
     // the close frame stands behind what the peer does not take
     setTimeout(() => this.#socket.destroy(), 1_000).unref()

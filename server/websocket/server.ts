@@ -126,7 +126,7 @@ export function createSockets({ services, yoga, shared }: SocketsParts): Sockets
     )
     // e.g. a frame that is too large: ws closes the socket with the code that belongs to it by itself
     socket.on('error', (error) => logger.debug('a WebSocket failed', { error }))
-    keepAlive(socket, config.pingIntervalMs)
+    keepAlive(socket, extra.outlet, config.pingIntervalMs)
     socket.once('close', (code, reason) => {
       for (const undo of extra.release) undo()
       closed(code, reason.toString()).catch((error: unknown) => logger.error('a WebSocket did not close', { error }))
@@ -158,9 +158,11 @@ export function createSockets({ services, yoga, shared }: SocketsParts): Sockets
 const textOf = (data: RawData): string =>
   (Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer)).toString()
 
-function keepAlive(socket: WebSocket, intervalMs: number): void {
+function keepAlive(socket: WebSocket, outlet: SocketOutlet, intervalMs: number): void {
   let isAlive = true
   const timer = setInterval(() => {
+    // the pong of one who reads slowly stands behind what it has not read; whether it reads at all the outlet watches
+    if (outlet.watch()) return
     if (!isAlive) return socket.terminate()
     isAlive = false
     if (socket.readyState === socket.OPEN) socket.ping()

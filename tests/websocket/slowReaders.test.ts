@@ -13,7 +13,7 @@ let patient: TestApp
 let ada: Person
 const sockets: BareSocket[] = []
 beforeAll(async () => {
-  const env = { MAX_SOCKET_BUFFER_BYTES: '1024', MAX_SOCKETS_PER_USER: '1000', PING_INTERVAL_MS: '600000' }
+  const env = { MAX_SOCKET_BUFFER_BYTES: '65536', MAX_SOCKETS_PER_USER: '1000', PING_INTERVAL_MS: '600000' }
   ;[app, patient] = await Promise.all([
     startApp({ env: { ...env, STUCK_SOCKET_TIMEOUT_MS: String(stuckTimeoutMs) } }),
     startApp({ env: { ...env, STUCK_SOCKET_TIMEOUT_MS: '600000' } }),
