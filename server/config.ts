@@ -1,3 +1,4 @@
+import { BlockList, isIP } from 'node:net'
 import { resolve } from 'node:path'
 
 /** A wrong setting: its message is the one line that the operator sees. */
@@ -45,6 +46,19 @@ const list = (value: string): string[] =>
     .map((entry) => entry.trim())
     .filter(Boolean)
 
+const networks = (value: string): BlockList => {
+  const found = new BlockList()
+  for (const entry of list(value)) {
+    const [address, bits] = entry.split('/', 2)
+    const family = isIP(address!)
+    const most = family === 6 ? 128 : 32
+    if (!family || (bits !== undefined && !(/^\d+$/.test(bits) && Number(bits) <= most)))
+      fail('addresses or networks such as 10.0.0.0/8, separated by commas')
+    found.addSubnet(address!, bits === undefined ? most : Number(bits), family === 6 ? 'ipv6' : 'ipv4')
+  }
+  return found
+}
+
 const database = (value: string): string =>
   /^sqlite:.+/.test(value) || /^postgres(ql)?:\/\/.+/.test(value)
     ? value
@@ -57,6 +71,12 @@ const settings = {
   host: setting('HOST', '127.0.0.1', 'address to listen on', text),
   port: setting('PORT', '4000', 'port to listen on; 0 takes a free one and prints it', integer(0, 65_535)),
   databaseUrl: setting('DATABASE_URL', 'sqlite:./data/parley.db', 'sqlite:<path> or postgres://…', database),
+  databaseTimeoutMs: setting(
+    'DATABASE_TIMEOUT_MS',
+    '15000',
+    'milliseconds that PostgreSQL may take to answer; 0 for no limit',
+    integer(0, 3_600_000),
+  ),
   redisUrl: setting('REDIS_URL', undefined, 'needed for more than one node', url('redis:', 'rediss:')),
   auth: setting(
     'AUTH',
@@ -67,7 +87,7 @@ const settings = {
   authSecret: setting(
     'AUTH_SECRET',
     undefined,
-    'HS256 secret, at least 32 bytes; made once and kept beside the data',
+    'HS256 secret, at least 32 bytes; made once and kept with the data',
     secret,
   ),
   authJwksUrl: setting('AUTH_JWKS_URL', undefined, "keys of an identity provider's tokens", url('http:', 'https:')),
@@ -160,6 +180,12 @@ const settings = {
     '',
     'origins beside our own host that may open a WebSocket, separated by commas',
     list,
+  ),
+  trustedProxies: setting(
+    'TRUSTED_PROXIES',
+    '',
+    'proxies of ours, addresses or networks, whose X-Forwarded-For is believed',
+    networks,
   ),
   deltaFlushMs: setting(
     'DELTA_FLUSH_MS',

@@ -46,7 +46,7 @@ export class Identity {
 
   /** Reads the secret, or makes it where there is none yet. */
   static async open(config: IdentityConfig & Config, storage: Storage): Promise<Identity> {
-    return new Identity(config, storage, await readSecret(config))
+    return new Identity(config, storage, await readSecret(config, storage))
   }
 
   constructor(config: IdentityConfig, storage: Storage, secret: Uint8Array) {

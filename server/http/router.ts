@@ -3,6 +3,7 @@ import sirv from 'sirv'
 import type { Services } from '../context.ts'
 import { createContext } from '../resolvers/createContext.ts'
 import { health } from '../resolvers/health.ts'
+import { addressOf } from './address.ts'
 import type { Yoga } from './yoga.ts'
 
 export interface RouterParts {
@@ -35,7 +36,7 @@ export function createHttpServer(parts: RouterParts): Server {
     response.setHeader('x-content-type-options', 'nosniff')
     response.setHeader('referrer-policy', 'no-referrer')
     const path = pathOf(request)
-    if (path === '/graphql') return graphql(request, response, yoga)
+    if (path === '/graphql') return graphql(request, response, yoga, addressOf(request, services.config.trustedProxies))
     if (path === '/health/live') return answer(response, 200, { status: 'live' })
     if (path === '/health/ready') return void ready(response, parts)
     if (files && (request.method === 'GET' || request.method === 'HEAD')) return files(request, response)
@@ -44,7 +45,7 @@ export function createHttpServer(parts: RouterParts): Server {
   })
 }
 
-function graphql(request: IncomingMessage, response: ServerResponse, yoga: Yoga): void {
+function graphql(request: IncomingMessage, response: ServerResponse, yoga: Yoga, address: string): void {
   // Yoga makes a URL of it, and would answer one that is none with a stack
   if (!URL.canParse(`http://${request.headers.host || 'localhost'}${request.url}`)) {
     request.resume()
@@ -58,7 +59,7 @@ function graphql(request: IncomingMessage, response: ServerResponse, yoga: Yoga)
   void (yoga as unknown as (request: IncomingMessage, response: ServerResponse, context: object) => unknown)(
     request,
     response,
-    { address: addressOf(request) },
+    { address },
   )
 }
 
@@ -92,5 +93,4 @@ function answer(response: ServerResponse, status: number, body: object): void {
   response.end(JSON.stringify(body))
 }
 
-export const addressOf = (request: IncomingMessage): string => request.socket.remoteAddress ?? ''
 export const pathOf = (request: IncomingMessage): string => (request.url ?? '/').split('?', 1)[0]!

@@ -5,6 +5,7 @@ import type { Pool } from 'pg'
 import { ConfigError, withoutPassword } from '../config.ts'
 import { entityList } from './entityList.ts'
 import { Initial } from './migrations/postgres/0001-initial.ts'
+import { Secrets } from './migrations/postgres/0002-secrets.ts'
 import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'
 import { openTransaction } from './transaction.ts'
 
@@ -79,18 +80,22 @@ const cannotConnect = (url: string, error: unknown): ConfigError =>
 
 /**
  * Connects to the database and migrates it, one node at a time.
+ * @param timeoutMs milliseconds to wait for a connection, and for each answer; 0 for no limit
  * @throws ConfigError where it can't be connected to
  */
-export async function openPostgres(url: string): Promise<Storage> {
+export async function openPostgres(url: string, timeoutMs: number): Promise<Storage> {
   const orm = await MikroORM.init({
     clientUrl: url,
     entities: entityList,
     extensions: [Migrator],
     pool: { min: 0, max: 20 },
     // a connection that is open at one end only would hold up what waits for it, as all deltas of this node, for ever
-    driverOptions: { keepAlive: true, connectionTimeoutMillis: 5_000, query_timeout: 15_000 },
+    driverOptions: { keepAlive: true, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs || undefined },
     migrations: {
-      migrationsList: [{ name: '0001-initial', class: Initial }],
+      migrationsList: [
+        { name: '0001-initial', class: Initial },
+        { name: '0002-secrets', class: Secrets },
+      ],
       snapshot: false,
       silent: true,
     },

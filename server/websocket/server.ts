@@ -5,7 +5,8 @@ import { handleProtocols, makeServer, type Context as Protocol, type SubscribePa
 import { WebSocketServer, type RawData, type WebSocket } from 'ws'
 import type { Services } from '../context.ts'
 import { ParleyError, RateLimitedError } from '../errors.ts'
-import { addressOf, pathOf } from '../http/router.ts'
+import { addressOf } from '../http/address.ts'
+import { pathOf } from '../http/router.ts'
 import type { Yoga } from '../http/yoga.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { subscribe } from '../schema/subscribe.ts'
@@ -101,7 +102,7 @@ export function createSockets({ services, yoga, shared }: SocketsParts): Sockets
         maxBufferBytes: config.maxSocketBufferBytes,
         stuckTimeoutMs: config.stuckSocketTimeoutMs,
       }),
-      asker: { viewer: null, expiresAt: null, address: addressOf(request) },
+      asker: { viewer: null, expiresAt: null, address: addressOf(request, config.trustedProxies) },
       release: [],
     }
     const closed = protocol.opened(

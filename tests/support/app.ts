@@ -82,6 +82,7 @@ export function signToken(claims: { sub: string; name?: string; admin?: boolean 
 }
 
 export interface ServerProcess {
+  readonly pid: number
   readonly url: string
   readonly port: number
   /** What it has said so far, on both of its outputs. */
@@ -120,6 +121,7 @@ export async function startServerProcess(
     void exited.then((how) => reject(new Error(`The server exited with ${how}:\n${output}`)))
   })
   return {
+    pid: child.pid!,
     url,
     port: Number(new URL(url).port),
     get output() {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestProject } from 'vitest/node'
-import { startPostgres, type PostgresServer } from './startPostgres.ts'
+import { startPostgres, type PostgresServer } from '../../scripts/support/startPostgres.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {

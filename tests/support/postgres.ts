@@ -1,5 +1,5 @@
 import { inject } from 'vitest'
-import { createDatabaseIn, type TestDatabase } from './startPostgres.ts'
+import { createDatabaseIn, type TestDatabase } from '../../scripts/support/startPostgres.ts'
 
 /** Makes an empty database for one test file in the run's own PostgreSQL, which the first call starts. */
 export async function createDatabase(): Promise<TestDatabase> {

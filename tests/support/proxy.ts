@@ -13,7 +13,9 @@ export interface RandomCuts {
   random: Random
   /** A connection is cut after a random number of bytes to the client between these two, mostly inside a frame. */
   afterBytes: [min: number, max: number]
-  ways: readonly Cut[]
+  /** `silence`: nothing passes for a while, then all of it, as if nothing had been. */
+  ways: readonly (Cut | 'silence')[]
+  silenceMs?: number
 }
 
 export interface Proxy {
@@ -40,6 +42,8 @@ interface Link {
   isDead: boolean
   /** Bytes to the client before the next random cut. */
   bytesLeft: number
+  /** Both ways wait for it. */
+  silence: Promise<void> | null
 }
 
 /** Starts a TCP proxy on a free port of the loopback, in front of `port`, whose connections can be made to fail. */
@@ -55,7 +59,7 @@ export async function startProxy({ port: targetPort }: { port: number }): Promis
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const upstream = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-    const link: Link = { client, upstream, isDead: false, bytesLeft: drawBytes() }
+    const link: Link = { client, upstream, isDead: false, bytesLeft: drawBytes(), silence: null }
     links.add(link)
     join(link, client, upstream)
     join(link, upstream, client)
@@ -84,14 +88,18 @@ export async function startProxy({ port: targetPort }: { port: number }): Promis
   async function pass(link: Link, chunk: Buffer, to: Socket): Promise<void> {
     const isToClient = to === link.client
     for (let at = 0; at < chunk.length;) {
-      while (stalled) await stalled.over
+      while (stalled ?? link.silence) await (stalled?.over ?? link.silence)
       if (link.isDead) return
       const limit = isToClient ? bytesPerSecond : null
       const size = Math.min(chunk.length - at, limit === null ? Infinity : Math.ceil(limit / 50))
       const part = chunk.subarray(at, at + size)
       if (isToClient && cutting && part.length >= link.bytesLeft) {
-        cutInside(link, part, cutting)
-        return
+        const how = cutting.random.pick(cutting.ways)
+        if (how !== 'silence') return cutInside(link, part, how)
+        cuts++
+        link.bytesLeft = drawBytes()
+        await silence(link, cutting.silenceMs ?? 1_000)
+        continue
       }
       if (isToClient) link.bytesLeft -= part.length
       at += size
@@ -100,11 +108,16 @@ export async function startProxy({ port: targetPort }: { port: number }): Promis
     }
   }
 
-  function cutInside(link: Link, part: Buffer, { random, ways }: RandomCuts): void {
-    const how = random.pick(ways)
+  function cutInside(link: Link, part: Buffer, how: Cut): void {
     link.isDead = true
     // What comes before the cut goes to the kernel first, else a reset would take it back.
     link.client.write(part.subarray(0, link.bytesLeft), () => cut(link, how))
+  }
+
+  async function silence(link: Link, ms: number): Promise<void> {
+    link.silence = delay(ms, undefined, { ref: false })
+    await link.silence
+    link.silence = null
   }
 
   function cut(link: Link, how: Cut): void {

@@ -23,7 +23,8 @@ export interface TestStorage {
 }
 
 export const configFor = (url: string, env: Record<string, string> = {}): Config =>
-  readConfig({ DATABASE_URL: url, LOG_LEVEL: 'silent', ...env })
+  // where a test turns the clock, an answer of PostgreSQL would seem to have taken for ever
+  readConfig({ DATABASE_URL: url, DATABASE_TIMEOUT_MS: '0', LOG_LEVEL: 'silent', ...env })
 
 /** An empty place for a database of a kind, and what deletes it. */
 export async function placeFor(kind: StorageKind): Promise<{ url: string; remove(): Promise<void> }> {
