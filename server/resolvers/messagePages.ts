@@ -61,6 +61,13 @@ function pageStatement(
 ): Statement {
   const { dialect } = storage
   const order = fromEnd ? 'DESC' : 'ASC'
+  const [only, ...others] = ids
+  if (only !== undefined && others.length === 0)
+    return {
+      sql: `SELECT ${messageColumns('messages')}, ${storedText(storage)} AS content FROM messages
+            WHERE messages.session_id = ? AND messages.seq > ? AND messages.seq < ? ORDER BY messages.seq ${order} LIMIT ?`,
+      params: [only, after, before, limit + 1],
+    }
   const page = (session: string) =>
     `SELECT m.seq FROM messages m WHERE m.session_id = ${session} AND m.seq > ? AND m.seq < ? ORDER BY m.seq ${order} LIMIT ?`
   const from =

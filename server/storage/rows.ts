@@ -28,11 +28,22 @@ export interface GenerationOfMessage {
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
-/** Columns under the names of their entity's properties, each with a prefix where rows of two tables are joined. */
-const columns =
-  (...names: string[]) =>
-  (table: string, prefix = ''): string =>
-    names.map((name) => `${table}.${snake(name)} AS "${prefix}${name}"`).join(', ')
+/**
+ * Columns under the names of their entity's properties, each with a prefix where rows of two tables are joined. A text is
+ * made once: they are part of every read.
+ */
+function columns(...names: string[]): (table: string, prefix?: string) => string {
+  const made = new Map<string, string>()
+  return (table, prefix = '') => {
+    const key = `${table} ${prefix}`
+    let text = made.get(key)
+    if (text === undefined) {
+      text = names.map((name) => `${table}.${snake(name)} AS "${prefix}${name}"`).join(', ')
+      made.set(key, text)
+    }
+    return text
+  }
+}
 
 export const userColumns = columns('id', 'subject', 'name', 'isAdmin', 'createdAt', 'lastSeenAt')
 

@@ -74,7 +74,9 @@ export interface Storage {
 
 export const toDate = (value: unknown): Date => (value instanceof Date ? value : new Date(value as number | string))
 export const toDateOrNull = (value: unknown): Date | null => (value == null ? null : toDate(value))
-export const toJson = <T>(value: unknown): T => (typeof value === 'string' ? JSON.parse(value) : value) as T
+export const toJson = <T>(value: unknown): T =>
+  // most metadata is this, on every row of a page
+  (value === '{}' ? {} : typeof value === 'string' ? JSON.parse(value) : value) as T
 
 /** True where an error says that a unique constraint was violated, on either database. */
 export const isUniqueViolation = (error: unknown): boolean =>
