@@ -67,14 +67,16 @@ export function createGraphqlServer(services: Services, compiler: Compiler, subs
   })
 }
 
-async function whoAsks({ identity }: Services, request: Request, address: string): Promise<Asker> {
+async function whoAsks({ identity, logger }: Services, request: Request, address: string): Promise<Asker> {
   try {
     const verified = await identity.fromHeader(request.headers.get('authorization'))
     return { viewer: verified?.user ?? null, expiresAt: verified?.expiresAt ?? null, address }
   } catch (error) {
-    if (!(error instanceof ParleyError)) throw error
-    const { message, extensions } = toGraphQLError(error)
-    throw new GraphQLError(message, { extensions: { ...extensions, http: { status: 401 } } })
+    const { message, extensions } = toGraphQLError(error, (cause) =>
+      logger.error('who asks could not be found out', { error: cause }),
+    )
+    const status = error instanceof ParleyError ? 401 : 500
+    throw new GraphQLError(message, { extensions: { ...extensions, http: { status } } })
   }
 }
 

@@ -98,6 +98,7 @@ export class Presence {
 
   /** Tells the session who types. Typing lapses by itself unless it is repeated. */
   setTyping(sessionId: string, userId: string, isTyping: boolean): void {
+    if (this.#isStopped) return
     const key = `${sessionId}:${userId}`
     const was = this.#typing.get(key)
     clearTimeout(was)

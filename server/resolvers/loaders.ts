@@ -32,7 +32,7 @@ type Parts = Pick<Services, 'storage' | 'presence'>
  */
 export class Loaders {
   readonly #parts: Parts
-  #made = new Map<string, unknown>()
+  #made: Map<string, unknown> | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -40,7 +40,7 @@ export class Loaders {
 
   /** Forgets what was read, for whoever has changed it. */
   clearAll(): void {
-    this.#made.clear()
+    this.#made = undefined
   }
 
   /** @throws NotFoundError for an unknown id */
@@ -153,16 +153,18 @@ export class Loaders {
   }
 
   get #positions() {
-    let loader = this.#made.get('positions') as ReturnType<typeof makePositions> | undefined
-    if (!loader) this.#made.set('positions', (loader = makePositions(this.#parts)))
+    const made = (this.#made ??= new Map<string, unknown>())
+    let loader = made.get('positions') as ReturnType<typeof makePositions> | undefined
+    if (!loader) made.set('positions', (loader = makePositions(this.#parts)))
     return loader
   }
 
   #loader<T>(name: string, load: (ids: readonly string[]) => Promise<T[]>): DataLoader<string, Exclude<T, Error>> {
-    let loader = this.#made.get(name) as DataLoader<string, Exclude<T, Error>> | undefined
+    const made = (this.#made ??= new Map<string, unknown>())
+    let loader = made.get(name) as DataLoader<string, Exclude<T, Error>> | undefined
     if (!loader) {
       loader = new DataLoader(load as (ids: readonly string[]) => Promise<Exclude<T, Error>[]>)
-      this.#made.set(name, loader)
+      made.set(name, loader)
     }
     return loader
   }

@@ -36,18 +36,25 @@ export interface SendMessage {
   metadata: Record<string, unknown>
 }
 
-/**
- * Checks what a client wants to send.
- * @throws InvalidInputError, or NotFoundError where `parentId` can be nobody's
- */
-export function parseSendMessage(input: SendMessageInput, maxCharacters: number): SendMessage {
-  const schema = z.object({
+const makeSchema = (maxCharacters: number) =>
+  z.object({
     content: writtenText(maxCharacters),
     id: clientId.nullish(),
     model: modelSchema.nullish(),
     settings: settingsSchema.nullish(),
     metadata: metadataSchema.optional(),
   })
+
+/** Making a schema costs more than a check by it. */
+const schemas = new Map<number, ReturnType<typeof makeSchema>>()
+
+/**
+ * Checks what a client wants to send.
+ * @throws InvalidInputError, or NotFoundError where `parentId` can be nobody's
+ */
+export function parseSendMessage(input: SendMessageInput, maxCharacters: number): SendMessage {
+  let schema = schemas.get(maxCharacters)
+  if (!schema) schemas.set(maxCharacters, (schema = makeSchema(maxCharacters)))
   const { content, id, model, settings, metadata } = parse(schema, {
     ...input,
     metadata: input.metadata ?? {},

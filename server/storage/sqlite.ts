@@ -157,15 +157,22 @@ export async function openSqlite(url: string): Promise<Storage> {
   const reader = connect(path, { readonly: true })
   const reads = new Statements(reader)
   const writes = new Statements(database)
+  // Deltas may be lost with a power cut, so they need not wait for the disk. A connection of their own, since changing
+  // `synchronous` back and forth cost more than storing ten of them.
+  const deltas = connect(path)
+  deltas.pragma('synchronous = NORMAL')
+  deltas.pragma('wal_autocheckpoint = 10000')
+  deltas.pragma('cache_size = -65536')
+  const deltaWrites = new Statements(deltas)
   const kysely = orm.em.getConnection().getClient()
 
   const leased = `SELECT 1 FROM generations WHERE id = ? AND fence = ? AND ended_at IS NULL`
-  const countUp = writes
+  const countUp = deltaWrites
     .prepare(
       `UPDATE session_logs SET last_seq = last_seq + 1 WHERE log_id = ? AND EXISTS (${leased}) RETURNING last_seq`,
     )
     .raw()
-  const insertDelta = writes.prepare(
+  const insertDelta = deltaWrites.prepare(
     `INSERT INTO session_events (log_id, seq, kind, message_seq, text_offset, data, created_at) VALUES (?, ?, 0, ?, ?, ?, ?)`,
   )
   const appendAll = (rows: readonly DeltaRow[]): number[] => {
@@ -175,8 +182,8 @@ export async function openSqlite(url: string): Promise<Storage> {
       if (!counted) return 0
       insertDelta.run(row.logId, counted[0], row.messageSeq, row.textOffset, row.text, now)
       if (row.timeToFirstTokenMs !== null) {
-        writes.run(`UPDATE messages SET status = 'STREAMING' WHERE id = ?`, [row.messageId])
-        writes.run(`UPDATE generations SET status = 'STREAMING', time_to_first_token_ms = ? WHERE id = ?`, [
+        deltaWrites.run(`UPDATE messages SET status = 'STREAMING' WHERE id = ?`, [row.messageId])
+        deltaWrites.run(`UPDATE generations SET status = 'STREAMING', time_to_first_token_ms = ? WHERE id = ?`, [
           row.timeToFirstTokenMs,
           row.generationId,
         ])
@@ -184,9 +191,9 @@ export async function openSqlite(url: string): Promise<Storage> {
       return counted[0]
     })
   }
-  const begin = writes.prepare('BEGIN IMMEDIATE')
-  const commit = writes.prepare('COMMIT')
-  const rollback = writes.prepare('ROLLBACK')
+  const begin = deltaWrites.prepare('BEGIN IMMEDIATE')
+  const commit = deltaWrites.prepare('COMMIT')
+  const rollback = deltaWrites.prepare('ROLLBACK')
 
   return {
     dialect,
@@ -198,24 +205,23 @@ export async function openSqlite(url: string): Promise<Storage> {
     },
     transaction: (work) => openTransaction(orm as unknown as Storage['orm'], () => writes.asSql, work),
     appendDeltas: (rows) =>
-      // the connection is taken from kysely, so that this waits for a transaction that is open on it
+      // The other connection is taken from kysely meanwhile: a synchronous BEGIN here would wait for a transaction that
+      // is open there, and keep it from ever being committed.
       kysely.connection().execute(async () => {
-        database.pragma('synchronous = NORMAL')
+        begin.run()
         try {
-          begin.run()
           const seqs = appendAll(rows)
           commit.run()
           return seqs
         } catch (error) {
-          if (database.inTransaction) rollback.run()
+          if (deltas.inTransaction) rollback.run()
           throw error
-        } finally {
-          database.pragma('synchronous = FULL')
         }
       }),
     check: async () => void reads.all('SELECT 1'),
     async close() {
       reader.close()
+      deltas.close()
       await orm.close(true)
       if (database.open) database.close()
       lock.close()

@@ -4,8 +4,15 @@ import type { SessionLog } from '../log/sessionLog.ts'
 import type { Follower, Tail } from '../log/tail.ts'
 import type { Outlet } from './outlet.ts'
 
-/** Makes the payload of a frame from an event: at once where the selection needs nothing but the event. */
-export type Render = (event: SessionEvent) => string | Promise<string>
+/** Makes payloads of frames from events: at once where the selection needs nothing but the event. Never rejects. */
+export interface Renderer {
+  one(event: SessionEvent): string | Promise<string>
+  /** Payloads of events that are read at the same time, so that what they need is read together. */
+  several(events: readonly SessionEvent[]): (string | Promise<string>)[]
+}
+
+/** How many events of somebody's backlog are rendered at once. */
+const backlogBatch = 100
 
 export type GroupEnd = 'deleted' | 'stopped' | 'access-lost' | 'failed'
 
@@ -43,7 +50,7 @@ interface Member extends MemberOptions {
  */
 export class Group implements Follower {
   readonly #log: SessionLog
-  readonly #render: Render
+  readonly #renderer: Renderer
   readonly #members = new Set<Member>()
   readonly #onEmpty: () => void
   #tail: Tail | undefined
@@ -53,9 +60,9 @@ export class Group implements Follower {
   #afterPump: (() => void) | undefined
   readonly #ready: Promise<void>
 
-  constructor(log: SessionLog, sessionId: string, render: Render, onEmpty: () => void) {
+  constructor(log: SessionLog, sessionId: string, renderer: Renderer, onEmpty: () => void) {
     this.#log = log
-    this.#render = render
+    this.#renderer = renderer
     this.#onEmpty = onEmpty
     this.#ready = log.attach(sessionId, this).then((tail) => {
       this.#tail = tail
@@ -176,7 +183,7 @@ export class Group implements Follower {
       this.#position = event.seq!
       return undefined
     }
-    const payload = this.#render(event)
+    const payload = this.#renderer.one(event)
     if (typeof payload === 'string') return this.#deliver(event, payload)
     return payload.then((text) => this.#deliver(event, text))
   }
@@ -196,7 +203,7 @@ export class Group implements Follower {
   }
 
   #showPassing(event: SessionEvent): Promise<void> | undefined {
-    const payload = this.#render(event)
+    const payload = this.#renderer.one(event)
     if (typeof payload === 'string') return this.#deliverPassing(event, payload)
     return payload.then((text) => this.#deliverPassing(event, text))
   }
@@ -233,20 +240,23 @@ export class Group implements Follower {
       while (!member.hasLeft) {
         const read = this.#log.read(this.#tail!, member.position)
         const events = mergeDeltas(Array.isArray(read) ? read : await read)
-        for (const event of events) {
-          if (member.hasLeft) return
-          if (!member.outlet.isWritable) return this.#wait(member)
-          const payload = this.#render(event)
-          const text = typeof payload === 'string' ? payload : await payload
-          if (member.hasLeft) return
-          member.outlet.send(member.frame(text))
-          member.position = event.seq!
+        for (let start = 0; start < events.length; start += backlogBatch) {
+          const batch = events.slice(start, start + backlogBatch)
+          const payloads = this.#renderer.several(batch)
+          for (const [index, event] of batch.entries()) {
+            const payload = payloads[index]!
+            const text = typeof payload === 'string' ? payload : await payload
+            if (member.hasLeft) return
+            if (!member.outlet.isWritable) return this.#wait(member)
+            member.outlet.send(member.frame(text))
+            member.position = event.seq!
+          }
         }
         if (events.length > 0) continue
         const [next] = member.passed
         if (next) {
           member.passed.delete(next[0])
-          const payload = this.#render(next[1])
+          const payload = this.#renderer.one(next[1])
           const text = typeof payload === 'string' ? payload : await payload
           if (member.hasLeft) return
           member.outlet.send(member.frame(text))

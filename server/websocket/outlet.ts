@@ -25,6 +25,7 @@ export class SocketOutlet implements Outlet {
   readonly #stuckTimeoutMs: number
   readonly #waiting = new Set<() => void>()
   #stuckTimer: NodeJS.Timeout | undefined
+  #sentSincePing = 0
 
   constructor(webSocket: WebSocket, socket: Socket, limits: OutletLimits) {
     this.#webSocket = webSocket
@@ -44,7 +45,13 @@ export class SocketOutlet implements Outlet {
   }
 
   send(frame: string): void {
-    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.send(frame)
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
+    this.#webSocket.send(frame)
+    this.#sentSincePing += frame.length
+    if (this.#sentSincePing < this.#maxBufferBytes) return
+    // the system keeps megabytes on the way: a ping behind them all would say too late that the peer reads, if slowly
+    this.#sentSincePing = 0
+    this.#webSocket.ping()
   }
 
   onDrain(callback: () => void): void {

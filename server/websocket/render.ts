@@ -1,22 +1,23 @@
 import { execute, type ExecutionArgs, type ExecutionResult } from 'graphql'
 import type { Context } from '../context.ts'
+import type { SessionEvent } from '../log/event.ts'
 import { freshContext } from '../resolvers/createContext.ts'
 import type { Compiler, Executor } from '../schema/compile.ts'
 import { toGraphQLError } from '../schema/errors.ts'
-import type { Render } from './group.ts'
+import type { Renderer } from './group.ts'
 
 /**
  * The payload of `args`' subscription for an event, as JSON. Compiled where graphql-jit can, else by graphql-js; both give
  * the same.
  */
-export function createRender(args: ExecutionArgs, context: Context, compiler: Compiler): Render {
+export function createRenderer(args: ExecutionArgs, context: Context, compiler: Compiler): Renderer {
   const run = compiler.compiled(args) ?? interpret(args)
   const variables = args.variableValues ?? {}
   // a delta reads nothing, so its context is never used up
   const forDeltas = freshContext(context)
-  return (event) => {
+  const render = (event: SessionEvent, eventContext: Context): string | Promise<string> => {
     try {
-      const result = run(event, event.kind === 'MessageDelta' ? forDeltas : freshContext(context), variables)
+      const result = run(event, eventContext, variables)
       return result instanceof Promise
         ? result.then((late) => stringify(late, context), failed)
         : stringify(result, context)
@@ -24,8 +25,13 @@ export function createRender(args: ExecutionArgs, context: Context, compiler: Co
       return failed(error)
     }
   }
-  function failed(error: unknown): string {
-    return stringify({ errors: [error] }, context)
+  const failed = (error: unknown): string => stringify({ errors: [error] }, context)
+  return {
+    one: (event) => render(event, event.kind === 'MessageDelta' ? forDeltas : freshContext(context)),
+    several(events) {
+      const joined = freshContext(context)
+      return events.map((event) => render(event, joined))
+    },
   }
 }
 

@@ -7,7 +7,7 @@ import type { Compiler } from '../schema/compile.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { Group, type GroupEnd } from './group.ts'
 import type { Outlet } from './outlet.ts'
-import { createRender } from './render.ts'
+import { createRenderer } from './render.ts'
 import { Sharing } from './shareable.ts'
 
 /** What a transport adds to an operation: how its frames look and where they go. */
@@ -61,7 +61,7 @@ export class SharedFollows {
   #group(key: string, sessionId: string, args: ExecutionArgs, context: Context): Group {
     let group = this.#groups.get(key)
     if (!group) {
-      const created: Group = new Group(context.log, sessionId, createRender(args, context, this.#compiler), () => {
+      const created: Group = new Group(context.log, sessionId, createRenderer(args, context, this.#compiler), () => {
         if (this.#groups.get(key) === created) this.#groups.delete(key)
       })
       this.#groups.set(key, (group = created))
