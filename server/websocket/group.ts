@@ -32,7 +32,7 @@ export interface MemberOptions {
 }
 
 /** One follower among those who get the same frames. */
-interface Member extends MemberOptions {
+interface Member extends Omit<MemberOptions, 'authorize'> {
   /** `seq` of the last event that was sent to it. */
   position: number
   /** It was let in, and told where it begins. */
@@ -76,7 +76,7 @@ export class Group implements Follower {
    * @returns what takes it out again
    * @throws what `authorize` rejects with, or NotFoundError where there is no such session
    */
-  async join(options: MemberOptions): Promise<() => void> {
+  async join({ authorize, ...options }: MemberOptions): Promise<() => void> {
     const member: Member = {
       ...options,
       position: 0,
@@ -90,7 +90,7 @@ export class Group implements Follower {
     const leave = (): void => this.#remove(member)
     try {
       await this.#ready
-      await member.authorize()
+      await authorize()
       const tail = this.#tail!
       member.position = member.after ?? tail.lastSeq
       if (member.position > tail.lastSeq) {

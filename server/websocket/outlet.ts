@@ -23,7 +23,8 @@ export class SocketOutlet implements Outlet {
   readonly #socket: Socket
   readonly #maxBufferBytes: number
   readonly #stuckTimeoutMs: number
-  readonly #waiting = new Set<() => void>()
+  /** Made when somebody waits: most never do. */
+  #waiting: Set<() => void> | undefined
   #stuckTimer: NodeJS.Timeout | undefined
   #sentSincePing = 0
 
@@ -36,7 +37,7 @@ export class SocketOutlet implements Outlet {
     socket.on('drain', () => this.#drained())
     webSocket.once('close', () => {
       clearTimeout(this.#stuckTimer)
-      this.#waiting.clear()
+      this.#waiting = undefined
     })
   }
 
@@ -56,6 +57,7 @@ export class SocketOutlet implements Outlet {
 
   onDrain(callback: () => void): void {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
+    this.#waiting ??= new Set()
     this.#waiting.add(callback)
     this.watch()
   }
@@ -76,8 +78,8 @@ export class SocketOutlet implements Outlet {
   #drained(): void {
     clearTimeout(this.#stuckTimer)
     this.#stuckTimer = undefined
-    const callbacks = [...this.#waiting]
-    this.#waiting.clear()
+    const callbacks = this.#waiting ?? []
+    this.#waiting = undefined
     for (const callback of callbacks) callback()
   }
 

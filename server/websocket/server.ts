@@ -71,8 +71,13 @@ export function createSockets({ services, yoga, shared }: SocketsParts): Sockets
     },
     onSubscribe: (connection, id, payload) => prepare(connection as Connection, id, payload),
     execute: (args) => (args as SocketOperation).executeWith(args),
-    subscribe: async (args) =>
-      (await shared.subscribe(args, (args as SocketOperation).delivery)) ?? (await subscribe(args)),
+    async subscribe(args) {
+      const joined = await shared.subscribe(args, (args as SocketOperation).delivery)
+      if (!joined) return subscribe(args)
+      // graphql-ws keeps the arguments for as long as the subscription lasts, and nothing reads the context any more
+      args.contextValue = undefined
+      return joined
+    },
   })
 
   async function prepare(
@@ -118,6 +123,9 @@ export function createSockets({ services, yoga, shared }: SocketsParts): Sockets
           socket.on('message', (data) => {
             handle(textOf(data)).catch((error: unknown) => {
               if (socket.readyState !== socket.OPEN) return
+              // graphql-ws throws at what only a server says, and its error has no type of its own
+              if (/^Unexpected message of type/.test((error as Error).message))
+                return socket.close(4400, 'Not a message of a client')
               logger.error('a WebSocket message could not be handled', { error })
               socket.close(1011, 'Internal error')
             })
