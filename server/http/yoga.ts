@@ -1,6 +1,5 @@
 import { maxDepthPlugin } from '@escape.tech/graphql-armor-max-depth'
 import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens'
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
 import {
   getOperationAST,
   GraphQLError,
@@ -43,7 +42,8 @@ export function createGraphqlServer(services: Services, compiler: Compiler, subs
       (config.graphiql ?? (isProduction(config) ? 'off' : 'on')) === 'on'
         ? { title: 'Parley', defaultTabs: exampleTabs, subscriptionsProtocol: 'WS', shouldPersistHeaders: true }
         : false,
-    renderGraphiQL,
+    // loaded when somebody opens it: it is a page of nine megabytes
+    renderGraphiQL: async (options) => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options),
     maskedErrors: {
       maskError: (error) => toGraphQLError(error, (cause) => logger.error('an operation failed', { error: cause })),
     },

@@ -1,11 +1,12 @@
 import type { Config } from '../config.ts'
-import { openPostgres } from './postgres.ts'
-import { openSqlite } from './sqlite.ts'
 import type { Storage } from './storage.ts'
 
-/** Opens the database that `DATABASE_URL` names, brought to the newest schema. */
-export function openStorage(config: Config): Promise<Storage> {
-  return config.databaseUrl.startsWith('sqlite:')
-    ? openSqlite(config.databaseUrl)
-    : openPostgres(config.databaseUrl, config.databaseTimeoutMs)
+/** Opens the database that `DATABASE_URL` names, brought to the newest schema. Loads the driver of that one alone. */
+export async function openStorage(config: Config): Promise<Storage> {
+  if (config.databaseUrl.startsWith('sqlite:')) {
+    const { openSqlite } = await import('./sqlite.ts')
+    return openSqlite(config.databaseUrl)
+  }
+  const { openPostgres } = await import('./postgres.ts')
+  return openPostgres(config.databaseUrl, config.databaseTimeoutMs)
 }
