@@ -17,21 +17,21 @@ const parts: SystemPart[] = [
   { name: 'Chromium', path: '/usr/bin/chromium', packages: ['chromium', 'fonts-dejavu', 'fonts-noto-color-emoji'] },
 ]
 
-/** Installs by apt what is missing; answers false, having said why, if something still is. */
-export async function installSystemParts(): Promise<boolean> {
-  const missing = parts.filter((part) => !existsSync(part.path))
+/** Installs by apt what is missing of all parts, or of those named; answers false, having said why, if something still is. */
+export async function installSystemParts(names = parts.map((part) => part.name)): Promise<boolean> {
+  const missing = parts.filter((part) => names.includes(part.name) && !existsSync(part.path))
   if (missing.length === 0) return true
-  const names = missing.map((part) => part.name).join(', ')
+  const missingNames = missing.map((part) => part.name).join(', ')
   const packages = missing.flatMap((part) => part.packages)
   const byHand = `apt-get update && apt-get install -y ${packages.join(' ')}`
 
   const hasApt = (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'apt-get')))
   if (!hasApt || process.getuid?.() !== 0) {
-    console.error(`Missing: ${names}. The tests that need it will fail. As root, on Debian: ${byHand}`)
+    console.error(`Missing: ${missingNames}. What needs it will fail. As root, on Debian: ${byHand}`)
     return false
   }
 
-  console.log(`Installing ${names} with apt-get.`)
+  console.log(`Installing ${missingNames} with apt-get.`)
   const startedAt = performance.now()
   const logFolder = await mkdtemp(join(tmpdir(), 'parley-apt-'))
   const logPath = join(logFolder, 'log')
@@ -50,7 +50,7 @@ export async function installSystemParts(): Promise<boolean> {
     return false
   }
   await rm(logFolder, { recursive: true })
-  console.log(`Installed ${names} in ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`)
+  console.log(`Installed ${missingNames} in ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`)
   return true
 }
 

@@ -5,7 +5,7 @@ import { gql, openSocket, signIn, type BareSocket, type Person } from '../suppor
 import { text } from '../support/fakeModelServer.ts'
 import { createSession, join, mutate, readMessage, send, trySend } from '../support/operations.ts'
 import { createDatabase } from '../support/postgres.ts'
-import { startRedis, type RedisServer } from '../support/redis.ts'
+import { startRedis, type RedisServer } from '../../scripts/support/startRedis.ts'
 
 const follow = `subscription ($sessionId: ID!, $after: Int) { sessionEvents(sessionId: $sessionId, after: $after) {
   __typename seq

@@ -9,6 +9,7 @@ import { readConfig } from '../../server/config.ts'
 import { UnauthenticatedError } from '../../server/errors.ts'
 import { Identity } from '../../server/guards/identity.ts'
 import { readSecret } from '../../server/guards/secret.ts'
+import { openTestStorage } from '../support/storages.ts'
 import { databases, openHouse, type House } from '../resolvers/house.ts'
 
 const secret = Buffer.alloc(32, 7)
@@ -111,14 +112,32 @@ describe.each(databases)('tokens on %s', (database) => {
 
 test('servers that start at once agree on one secret, which only their own user may read', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'parley-secret-'))
+  const database = await openTestStorage('sqlite')
   try {
     const config = readConfig({ DATABASE_URL: `sqlite:${join(folder, 'deeper', 'parley.db')}` })
-    const secrets = await Promise.all(Array.from({ length: 10 }, () => readSecret(config)))
+    const secrets = await Promise.all(Array.from({ length: 10 }, () => readSecret(config, database.storage)))
     expect(new Set(secrets.map((found) => Buffer.from(found).toString())).size).toBe(1)
     expect(secrets[0]!.length).toBeGreaterThanOrEqual(32)
     expect((await stat(join(folder, 'deeper', 'auth.secret'))).mode & 0o777).toBe(0o600)
     expect(await readdir(join(folder, 'deeper'))).toEqual(['auth.secret'])
   } finally {
+    await database.close()
     await rm(folder, { recursive: true, force: true })
+  }
+})
+
+test('nodes that share a PostgreSQL database agree on one secret, which is kept there', async () => {
+  const database = await openTestStorage('postgres')
+  try {
+    const config = readConfig({ DATABASE_URL: database.url })
+    const secrets = await Promise.all(Array.from({ length: 10 }, () => readSecret(config, database.storage)))
+    const [first] = secrets
+    expect(new Set(secrets.map((found) => Buffer.from(found).toString())).size).toBe(1)
+    expect(first!.length).toBeGreaterThanOrEqual(32)
+    expect(await readSecret(config, await database.reopen())).toEqual(first)
+    const set = readConfig({ DATABASE_URL: database.url, AUTH_SECRET: 's'.repeat(32) })
+    expect(await readSecret(set, database.storage)).toEqual(Buffer.from('s'.repeat(32)))
+  } finally {
+    await database.close()
   }
 })

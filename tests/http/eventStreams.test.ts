@@ -144,6 +144,49 @@ describe('an event stream', () => {
     expect(await response.json()).toEqual({ data: { __typename: 'Query' } })
   })
 
+  it.each(['application/json', 'application/graphql-response+json', 'image/png', 'multipart/mixed'])(
+    'is none for who accepts %s: 406, and nothing is left behind',
+    async (accept) => {
+      const sessionId = await createSession(app, ada)
+      const queries = [
+        follow,
+        'subscription ($sessionId: ID!) { ...Root } fragment Root on Subscription { sessionEvents(sessionId: $sessionId) { seq } }',
+        'subscription { viewerEvents { __typename } }',
+      ]
+      for (const query of queries) {
+        const response = await fetch(`${app.url}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', accept, authorization: `Bearer ${ada.token}` },
+          body: JSON.stringify({ query, variables: query.includes('$sessionId') ? { sessionId } : {} }),
+        })
+        await response.body?.cancel()
+        expect(response.status).toBe(406)
+        await expect.poll(() => app.services.connectionCount()).toBe(0)
+        await expect.poll(() => app.services.log.followedSessions()).toEqual([])
+      }
+    },
+  )
+
+  it('makes its reader online for as long as it is read, like a socket', async () => {
+    const reader = await signIn(app, 'Reader')
+    const sessionId = await createSession(app, reader)
+    const isOnline = async () =>
+      (
+        await gql<{ session: { participants: { isOnline: boolean }[] } }>(
+          app,
+          'query ($id: ID!) { session(id: $id) { participants { isOnline } } }',
+          { id: sessionId },
+          reader,
+        )
+      ).session.participants[0]!.isOnline
+    expect(await isOnline()).toBe(false)
+    const stream = await openStream(app, { token: reader.token, query: follow, variables: { sessionId, after: 0 } })
+    await stream.opened
+    expect(await isOnline()).toBe(true)
+    stream.cut()
+    await expect.poll(isOnline, { timeout: 10_000 }).toBe(false)
+  })
+
   it('counts among the connections that are open', async () => {
     const count = async () =>
       (await gql<{ health: { activeConnections: number } }>(app, '{ health { activeConnections } }')).health

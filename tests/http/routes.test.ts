@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { signToken, startApp, type TestApp } from '../support/app.ts'
 import { post, signIn } from '../support/clients.ts'
@@ -64,6 +65,41 @@ describe('paths', () => {
       await other.stop()
     }
   })
+})
+
+/** What a server answers to bytes that no client library would send. */
+function answerTo({ port }: TestApp, request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(request))
+    let answer = ''
+    socket.setEncoding('utf8').on('data', (text: string) => (answer += text))
+    socket.on('error', reject).on('close', () => resolve(answer))
+  })
+}
+
+describe('a Host header', () => {
+  const body = '{"query":"{ __typename }"}'
+  const ask = (host: string) =>
+    answerTo(
+      app,
+      `POST /graphql HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nAccept: application/json\r\n` +
+        `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    )
+
+  it.each(['a b', '[', '%', ':99999', 'x:y'])('that is none is answered by 400 and no stack: %s', async (host) => {
+    const answer = await ask(host)
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    expect(answer).toContain('{"errors":[{"message":"The Host header is not the name of a host."}]}')
+    expect(answer).not.toMatch(/\bat \b|node_modules|TypeError/)
+    expect(app.logged).toEqual([])
+  })
+
+  it.each(['', 'any.example:80', '[::1]:4000'])(
+    'of whatever name or address, or of none, is taken: %s',
+    async (host) => {
+      expect(await ask(host)).toMatch(/^HTTP\/1\.1 200 /)
+    },
+  )
 })
 
 describe('GraphiQL', () => {

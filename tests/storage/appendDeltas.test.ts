@@ -1,11 +1,12 @@
-import { beforeAll, expect, test } from 'vitest'
+import Database from 'better-sqlite3'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { MemoryBus } from '../../server/bus/memoryBus.ts'
 import type { Job } from '../../server/generation/run.ts'
 import { readEvents, readLog } from '../../server/log/read.ts'
 import { SessionLog } from '../../server/log/sessionLog.ts'
 import type { Topics } from '../../server/topics.ts'
 import { deltaRow, insertGeneration, insertSession } from '../support/rows.ts'
-import { describeOnEach } from '../support/storages.ts'
+import { describeOnEach, openTestStorage } from '../support/storages.ts'
 
 describeOnEach('storing deltas', (database) => {
   let log: SessionLog
@@ -163,4 +164,23 @@ describeOnEach('storing deltas', (database) => {
       expect(await stored(job)).toHaveLength(50)
     }
   })
+})
+
+test('deltas that a locked SQLite file refuses leave what users send to be written with synchronous=FULL', async () => {
+  const { storage, url, close } = await openTestStorage('sqlite')
+  onTestFinished(close)
+  const log = new SessionLog(storage, new MemoryBus<Topics>())
+  const job = await insertGeneration(storage, log, await insertSession(storage))
+  const pragma = (sql: string) => storage.transaction((tx) => tx.all(`PRAGMA ${sql}`))
+  await pragma('busy_timeout = 1')
+  const other = new Database(url.slice('sqlite:'.length))
+  onTestFinished(() => void other.close())
+  other.exec('BEGIN IMMEDIATE')
+  const append = () => storage.appendDeltas([deltaRow(job, { textOffset: 0, text: 'a' })])
+  await expect(append()).rejects.toThrow(/locked/)
+  other.exec('ROLLBACK')
+  const full = [{ synchronous: 2 }]
+  expect(await pragma('synchronous')).toEqual(full)
+  expect(await append()).toEqual([expect.any(Number)])
+  expect(await pragma('synchronous')).toEqual(full)
 })

@@ -29,7 +29,7 @@ describe.each(storageKinds)('opening a database on %s', (kind) => {
     const storage = await database.reopen()
     expect(await storage.read.all('SELECT name FROM users WHERE id = ?', [userId])).toEqual([{ name: 'Ada' }])
     expect(await storage.read.all(migrations)).toEqual(before)
-    expect(before).toHaveLength(1)
+    expect(before.length).toBeGreaterThan(0)
   })
 
   test('check resolves while it is open and rejects once it is closed', async () => {
@@ -62,7 +62,9 @@ describe('three servers that start together on one empty PostgreSQL database', (
 
     const storage = await openStorage(configFor(url))
     onTestFinished(() => storage.close())
-    expect(await storage.read.all(migrations)).toHaveLength(1)
+    const names = (await storage.read.all<{ name: string }>(migrations)).map(({ name }) => name)
+    expect(names.length).toBeGreaterThan(0)
+    expect(new Set(names).size).toBe(names.length)
   })
 })
 
