@@ -1,6 +1,7 @@
-import { createClient, type Client } from 'graphql-ws'
+import { createClient, MessageType, stringifyMessage, type Client } from 'graphql-ws'
 import { createPause, fullJitter } from './backoff.ts'
 import { createStore, type Store } from './store.ts'
+import { RefusedToken, type Tokens } from './tokens.ts'
 
 /** `idle` while nothing is subscribed to. */
 export type ConnectionState = 'idle' | 'connecting' | 'live' | 'reconnecting'
@@ -9,13 +10,16 @@ export interface ConnectionOptions {
   /** Of the WebSocket, `ws:` or `wss:`. */
   url: string
   /** Asked for on every connect. */
-  token: () => string | undefined
+  tokens: Tokens
+  /** Default: the platform's own `WebSocket`. */
   webSocketImpl?: unknown
   /** Between pings. Default 12,000. */
   pingEveryMs?: number
   /** A connection that answers no ping for this long is given up. Default 5,000. */
   pongWithinMs?: number
-  /** The first wait before a reconnect is up to this long; it doubles with every failure. Default 500. */
+  /** One that is not made by then is given up, and tried again. Default 15,000. */
+  connectWithinMs?: number
+  /** The first wait before a reconnect is up to this long; it doubles with every failure, up to 20 s. Default 500. */
   retryWithinMs?: number
 }
 
@@ -26,20 +30,34 @@ export interface Connection {
   reconnects: Store<number>
   /** Close code of the last lost connection, where there was one. */
   lastCloseCode: Store<number | undefined>
+  /** The token that the newest socket was opened with. */
+  readonly token: string | undefined
   /** Waits out full jitter, at most 20 s, or until `wake`. */
   wait(failures: number): Promise<void>
-  /** Tries again at once, e.g. because the machine came online or the page became visible. */
+  /**
+   * Tries again at once, and asks an open connection whether it is still there: for when the machine came online or the
+   * page is seen again, after which a socket may look open and be dead.
+   */
   wake(): void
+  /** Connects anew, as with another token. */
+  restart(): void
   close(): void
 }
+
+interface Socket {
+  readyState: number
+  send(text: string): void
+}
+type SocketClass = new (...args: unknown[]) => { addEventListener(type: 'error', listener: () => void): void }
 
 /** A WebSocket that reconnects for ever and says how it is doing. */
 export function createConnection({
   url,
-  token,
+  tokens,
   webSocketImpl,
   pingEveryMs = 12_000,
   pongWithinMs = 5_000,
+  connectWithinMs = 15_000,
   retryWithinMs = 500,
 }: ConnectionOptions): Connection {
   const state = createStore<ConnectionState>('idle')
@@ -48,41 +66,69 @@ export function createConnection({
   const pause = createPause()
   const wait = (failures: number) => pause.wait(fullJitter(failures, { baseMs: retryWithinMs }))
   let wasLive = false
+  let socket: Socket | undefined
+  let token: string | undefined
+  let isRefused = false
   let pongTimer: ReturnType<typeof setTimeout> | undefined
+  let connectTimer: ReturnType<typeof setTimeout> | undefined
+
+  function expectPong() {
+    clearTimeout(pongTimer)
+    // A network that vanished without a word leaves the socket open: only a missing pong tells.
+    pongTimer = setTimeout(() => client.terminate(), pongWithinMs)
+  }
+
+  function stopTimers() {
+    clearTimeout(pongTimer)
+    clearTimeout(connectTimer)
+  }
 
   const client = createClient({
     url,
-    webSocketImpl,
-    connectionParams: () => {
-      const current = token()
-      return current ? { authorization: `Bearer ${current}` } : {}
+    webSocketImpl: withErrorsHeard(webSocketImpl ?? globalThis.WebSocket),
+    async connectionParams() {
+      isRefused = false
+      token = await tokens.get().catch((error) => {
+        isRefused = error instanceof RefusedToken
+        throw error
+      })
+      return token ? { authorization: `Bearer ${token}` } : {}
     },
     keepAlive: pingEveryMs,
     lazyCloseTimeout: 3_000,
     retryAttempts: Infinity,
-    shouldRetry: () => true,
+    shouldRetry: (reason) => !(reason instanceof RefusedToken),
     retryWait: wait,
     on: {
-      connecting: () => state.set(wasLive ? 'reconnecting' : 'connecting'),
-      connected: () => {
+      connecting: () => {
+        clearTimeout(connectTimer)
+        connectTimer = setTimeout(() => client.terminate(), connectWithinMs)
+        state.set(wasLive ? 'reconnecting' : 'connecting')
+      },
+      connected: (connected) => {
+        clearTimeout(connectTimer)
+        socket = connected as Socket
         lastCloseCode.set(undefined)
         if (wasLive) reconnects.set(reconnects.get() + 1)
         wasLive = true
         state.set('live')
       },
       ping: (received) => {
-        // A network that vanished without a word leaves the socket open: only a missing pong tells.
-        if (!received) pongTimer = setTimeout(() => client.terminate(), pongWithinMs)
+        if (!received) expectPong()
       },
       pong: (received) => {
         if (received) clearTimeout(pongTimer)
       },
+      error: stopTimers,
       closed: (event) => {
-        clearTimeout(pongTimer)
+        stopTimers()
+        socket = undefined
         const { code } = event as { code?: number }
         lastCloseCode.set(code)
-        if (code === 1000) wasLive = false
-        state.set(code === 1000 ? 'idle' : wasLive ? 'reconnecting' : 'connecting')
+        if (code === 4403) tokens.refuse(token)
+        const isOver = code === 1000 || isRefused
+        if (isOver) wasLive = false
+        state.set(isOver ? 'idle' : wasLive ? 'reconnecting' : 'connecting')
       },
     },
   })
@@ -92,12 +138,33 @@ export function createConnection({
     state,
     reconnects,
     lastCloseCode,
-    wait,
-    wake: () => pause.wake(),
-    close() {
-      clearTimeout(pongTimer)
-      pause.wake()
-      void client.dispose()
+    get token() {
+      return token
     },
+    wait,
+    wake() {
+      pause.wake()
+      if (socket?.readyState !== 1) return
+      socket.send(stringifyMessage({ type: MessageType.Ping }))
+      expectPong()
+    },
+    restart: () => client.terminate(),
+    close() {
+      stopTimers()
+      pause.wake()
+      // It rejects where a connection was being made, and failed.
+      Promise.resolve(client.dispose()).catch(() => {})
+    },
+  }
+}
+
+/** graphql-ws takes its listener off a socket that it gives up; ws then throws the error of a failed connect at all. */
+function withErrorsHeard(webSocketImpl: unknown): unknown {
+  if (typeof webSocketImpl !== 'function') return webSocketImpl
+  return class extends (webSocketImpl as SocketClass) {
+    constructor(...args: unknown[]) {
+      super(...args)
+      this.addEventListener('error', () => {})
+    }
   }
 }

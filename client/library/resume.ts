@@ -2,11 +2,18 @@ import type { GraphQLError } from 'graphql'
 import type { ExecutionResult, Sink } from 'graphql-ws'
 import { fullJitter } from './backoff.ts'
 
+/** Where a log goes on that has no such position as was asked for. */
+export interface Resync {
+  sessionId: string
+  /** Undefined where the subscription does not ask for it. */
+  lastSeq: number | undefined
+}
+
 /** What a subscription asks for; `after`, where `variables` has it, moves on with every event that has a `seq`. */
 export interface FollowRequest {
   query: string
   operationName?: string | undefined
-  variables?: Record<string, unknown>
+  variables?: Record<string, unknown> | undefined
 }
 
 /** Subscribes once, as graphql-ws's `client.subscribe` does; it may reconnect and send the request again by itself. */
@@ -15,10 +22,26 @@ export type SubscribeOnce = (request: FollowRequest, sink: Sink<ExecutionResult>
 export interface FollowOptions {
   /** Waits before the subscription is made again. Default: full jitter, at most 20 s. */
   wait?: (failures: number) => Promise<void>
+  /**
+   * Runs where the position was none in the log, to read anew what was built from it. Nothing follows until it is done;
+   * then whatever comes after the `lastSeq` that it gives, or that of the `Resync`. Where it throws, it is run again.
+   */
+  onResync?: ((resync: Resync) => ResyncResult) | undefined
+  /** Gets another token; false where there is none, which ends it. */
+  renew?: () => Promise<boolean>
 }
 
+export type ResyncResult = number | undefined | void | Promise<number | undefined | void>
+
 /** Codes after which asking again can't help. */
-const finalCodes = new Set<unknown>(['UNAUTHENTICATED', 'FORBIDDEN', 'NOT_FOUND'])
+const finalCodes = new Set<unknown>([
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'NOT_FOUND',
+  'INVALID_INPUT',
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+])
 
 interface FollowedEvent {
   __typename?: string
@@ -29,14 +52,18 @@ interface FollowedEvent {
 /**
  * Follows a subscription for as long as it makes sense, across lost connections, servers that end it and errors.
  * It goes on from the last `seq` seen and drops repeats. Ends only when unsubscribed, after `SessionDeleted`, or with
- * an error whose code is UNAUTHENTICATED, FORBIDDEN or NOT_FOUND. A result with `data: null` and errors tells of an event
+ * an error whose code says that asking again can't help. A result with `data: null` and errors tells of an event
  * that could not be shown: it is passed on, and the next one follows.
  */
 export function follow(
   subscribe: SubscribeOnce,
   request: FollowRequest,
   sink: Sink<ExecutionResult>,
-  { wait = (failures) => new Promise((resolve) => setTimeout(resolve, fullJitter(failures))) }: FollowOptions = {},
+  {
+    wait = (failures) => new Promise((resolve) => setTimeout(resolve, fullJitter(failures))),
+    onResync,
+    renew,
+  }: FollowOptions = {},
 ): () => void {
   let cursor = typeof request.variables?.after === 'number' ? request.variables.after : undefined
   let failures = 0
@@ -57,12 +84,39 @@ export function follow(
     finish()
   }
 
-  async function again(failed: number) {
-    if (ended || failed !== attempt) return
+  /** Gives the current attempt up; what it still says goes unheard. */
+  function giveUp() {
     attempt += 1
     unsubscribe?.()
+    unsubscribe = undefined
+  }
+
+  async function again() {
+    giveUp()
     await wait(failures++)
     if (!ended) start()
+  }
+
+  async function resync(event: FollowedEvent) {
+    giveUp()
+    try {
+      cursor =
+        (await onResync!({ sessionId: request.variables?.sessionId as string, lastSeq: event.lastSeq })) ??
+        event.lastSeq
+    } catch {
+      // Asked again from the same place, the server says Resync again.
+      await wait(failures++)
+    }
+    if (!ended) start()
+  }
+
+  async function againWithAnotherToken(error: unknown) {
+    giveUp()
+    // Where none could be asked for now, the old one will do to find out later.
+    const isRenewed = await renew!().catch(() => true)
+    if (ended) return
+    if (isRenewed) await again()
+    else end(() => sink.error(error))
   }
 
   function start() {
@@ -75,22 +129,23 @@ export function follow(
         next(result) {
           if (!live()) return
           // Errors beside data, be it null, tell of one event that could not be shown; it has no seq to go on from.
-          if (result.errors?.length && result.data === undefined) return failed(result.errors, current)
+          if (result.errors?.length && result.data === undefined) return failed(result.errors)
           const event = eventOf(result)
           if (typeof event?.seq === 'number') {
             if (cursor !== undefined && event.seq <= cursor) return
             cursor = event.seq
           }
-          if (event?.__typename === 'Resync' && typeof event.lastSeq === 'number') cursor = event.lastSeq
-          if (event) failures = 0
+          if (event && event.__typename !== 'Resync') failures = 0
+          if (event?.__typename === 'Resync' && !onResync) cursor = event.lastSeq
           sink.next(result)
+          if (event?.__typename === 'Resync' && onResync && live()) void resync(event)
           if (event?.__typename === 'SessionDeleted') end(() => sink.complete())
         },
         error(error) {
-          if (live()) failed(error, current)
+          if (live()) failed(error)
         },
         complete() {
-          if (live()) void again(current)
+          if (live()) void again()
         },
       },
     )
@@ -98,9 +153,11 @@ export function follow(
     else stop()
   }
 
-  function failed(error: unknown, current: number) {
-    if (isFinal(error)) end(() => sink.error(error))
-    else void again(current)
+  function failed(error: unknown) {
+    const codes = codesOf(error)
+    if (renew && codes.includes('UNAUTHENTICATED')) void againWithAnotherToken(error)
+    else if (codes.some((code) => finalCodes.has(code))) end(() => sink.error(error))
+    else void again()
   }
 
   start()
@@ -111,6 +168,6 @@ function eventOf(result: ExecutionResult): FollowedEvent | undefined {
   return result.data ? ((Object.values(result.data)[0] as FollowedEvent | null) ?? undefined) : undefined
 }
 
-function isFinal(error: unknown): boolean {
-  return Array.isArray(error) && (error as GraphQLError[]).some(({ extensions }) => finalCodes.has(extensions?.code))
+function codesOf(error: unknown): unknown[] {
+  return Array.isArray(error) ? (error as GraphQLError[]).map(({ extensions }) => extensions?.code) : []
 }

@@ -1,8 +1,9 @@
 import { useEffect, useState } from 'react'
 import { Provider } from 'urql'
 import { Route, Switch } from 'wouter'
+import { createStore } from '../library/store.ts'
 import type { TokenStore } from './api/auth.ts'
-import { createParley, ParleyContext, type Viewer } from './api/parley.ts'
+import { createParley, ParleyContext, type Parley, type Viewer } from './api/parley.ts'
 import { useStore } from './api/useStore.ts'
 import { JoinPage } from './people/JoinPage.tsx'
 import { SignInPage } from './people/SignInPage.tsx'
@@ -38,9 +39,21 @@ interface SignedInProps {
 }
 
 function SignedIn({ viewer, token, isReplaced, onRefused }: SignedInProps) {
-  const [parley] = useState(() => createParley(viewer, token))
-  useEffect(() => parley.start(), [parley])
+  const [current] = useState(() => createStore<Parley | undefined>(undefined))
+  const parley = useStore(current)
+  useEffect(() => {
+    const made = createParley(viewer, token)
+    current.set(made)
+    return made.close
+  }, [current, viewer, token])
+  return parley && <Pages parley={parley} isReplaced={isReplaced} onRefused={onRefused} />
+}
 
+function Pages({
+  parley,
+  isReplaced,
+  onRefused,
+}: Pick<SignedInProps, 'isReplaced' | 'onRefused'> & { parley: Parley }) {
   const closeCode = useStore(parley.connection.lastCloseCode)
   useEffect(() => {
     if (closeCode === 4401 || closeCode === 4403) onRefused()
@@ -49,7 +62,7 @@ function SignedIn({ viewer, token, isReplaced, onRefused }: SignedInProps) {
   return (
     <ParleyContext value={parley}>
       <Provider value={parley.client}>
-        <Frame notice={isReplaced && <SignedOutBanner name={viewer.name} />}>
+        <Frame notice={isReplaced && <SignedOutBanner name={parley.viewer.name} />}>
           <Switch>
             <Route path="/" component={StartPage} />
             <Route path="/join" component={JoinPage} />

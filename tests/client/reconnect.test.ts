@@ -103,7 +103,7 @@ function followLog(url: string, options: Partial<ParleyClientOptions> = {}) {
   const waiting = new Map<number, () => void>()
   const failed = Promise.withResolvers<OperationResult>()
   const { unsubscribe } = pipe(
-    client.urql.subscription(SessionEvents, { sessionId: 's', after: 0 }),
+    client.subscription(SessionEvents, { sessionId: 's', after: 0 }),
     subscribe((result) => {
       if (result.error) return failed.resolve(result)
       const { seq } = result.data.sessionEvents
@@ -186,7 +186,7 @@ test('an event that could not be shown is told once, and those after it come as 
   const told: unknown[] = []
   const done = Promise.withResolvers<void>()
   const { unsubscribe } = pipe(
-    client.urql.subscription(SessionEvents, { sessionId: 's', after: 0 }),
+    client.subscription(SessionEvents, { sessionId: 's', after: 0 }),
     subscribe(({ data, error, hasNext }) => {
       told.push([data?.sessionEvents.seq ?? data, error !== undefined, hasNext])
       if (data?.sessionEvents.seq === 4) done.resolve()

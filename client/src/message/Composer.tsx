@@ -1,5 +1,4 @@
 import { useEffect, useRef } from 'react'
-import { uuidv7 } from '../../library/uuid.ts'
 import { useParley } from '../api/parley.ts'
 import { useTyping } from '../people/useTyping.ts'
 import { ComposerForm } from './ComposerForm.tsx'
@@ -36,7 +35,7 @@ export function Composer({ sessionId, suggested, isReady, isAnswering, isStoppin
   function send(content: string) {
     onPause()
     setDraft('')
-    void outbox.send({ id: uuidv7(), sessionId, content, createdAt: new Date().toISOString() })
+    void outbox.send({ sessionId, content })
   }
 
   return (

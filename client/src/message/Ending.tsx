@@ -1,6 +1,5 @@
 import { RotateCcw } from 'lucide-react'
 import type { MessageStatus } from '../../gql/graphql.ts'
-import { uuidv7 } from '../../library/uuid.ts'
 import { useParley } from '../api/parley.ts'
 import { Button } from '../ui/Button.tsx'
 import type { MessageItemProps } from './MessageItem.tsx'
@@ -18,12 +17,10 @@ export function Ending({
   function askAgain() {
     if (!question) return
     void outbox.send({
-      id: uuidv7(),
       sessionId,
       content: question.content,
       // Beside the question that failed, so that the model isn't shown the failure; a first one has nothing beside it.
       parentId: question.parent?.id,
-      createdAt: new Date().toISOString(),
     })
   }
 

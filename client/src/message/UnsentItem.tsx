@@ -1,6 +1,8 @@
+import { undelivered, type Unsent } from '../../library/outbox.ts'
 import { useParley } from '../api/parley.ts'
 import { Button } from '../ui/Button.tsx'
-import type { Unsent } from './outbox.ts'
+
+const unreachable = 'The server can’t be reached. It is sent as soon as that changes.'
 
 /** A message that the server has not confirmed: on its way, or failed with a way to try again. */
 export function UnsentItem({ message, isStop }: { message: Unsent; isStop: boolean }) {
@@ -22,7 +24,7 @@ export function UnsentItem({ message, isStop }: { message: Unsent; isStop: boole
       </div>
       {failure && (
         <div role="alert" className="mt-2 flex flex-wrap items-center justify-end gap-2 text-sm text-danger">
-          Not sent: {failure.message}
+          Not sent: {failure.code === undelivered ? unreachable : failure.message}
           <span className="flex gap-2">
             <Button onClick={() => void outbox.send(message)}>Retry</Button>
             <Button look="quiet" onClick={() => outbox.discard(id)}>

@@ -1,5 +1,4 @@
 import { useLocation } from 'wouter'
-import { uuidv7 } from '../../library/uuid.ts'
 import { useParley } from '../api/parley.ts'
 import { ComposerForm } from '../message/ComposerForm.tsx'
 import { useDraft } from '../message/useDraft.ts'
@@ -18,7 +17,7 @@ export function StartPage() {
     const sessionId = await create()
     if (!sessionId) return
     setDraft('')
-    void outbox.send({ id: uuidv7(), sessionId, content, createdAt: new Date().toISOString() })
+    void outbox.send({ sessionId, content })
     navigate(`/s/${sessionId}`)
   }
 

@@ -1,0 +1,10 @@
+/** What `parley/client` gives; see "From your own program" in README.md. */
+export { createParleyClient, type ParleyClient, type ParleyClientOptions } from './client.ts'
+export type { Connection, ConnectionState } from './connection.ts'
+export { foldDelta, type Delta } from './fold.ts'
+export { undelivered, type Outbox, type Outgoing, type SendFailure, type Unsent } from './outbox.ts'
+export { memoryStorage, type OutboxStorage } from './outboxStorage.ts'
+export type { Resync } from './resume.ts'
+export type { Store } from './store.ts'
+export type { TokenSource } from './tokens.ts'
+export { uuidv7 } from './uuid.ts'
