@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { startApp, type TestApp } from '../support/app.ts'
 import { gql, openSocket, signIn, type Person } from '../support/clients.ts'
 import { countRows } from '../support/counts.ts'
@@ -234,6 +234,29 @@ describe.each(storageKinds)('sending a message on %s', (storage) => {
     expect(await trySend(app, bob, { sessionId: id, content: 'x', respond: false })).toMatchObject({
       sent: { author: { id: bob.id } },
     })
+  })
+
+  it.each([
+    ['removed', 'NOT_FOUND', 'removeParticipant', {}],
+    ['made a viewer', 'FORBIDDEN', 'changeParticipantRole', { role: 'VIEWER' }],
+  ])('stores nothing of one who is %s between being let in and storing it', async (_what, code, mutation, more) => {
+    const id = await createSession(app, ada)
+    await join(app, ada, bob, id)
+    const { limits } = app.services
+    const message = limits.message.bind(limits)
+    const calls = app.fake.requests.length
+    let before: Record<string, number> | undefined
+    // asked after the viewer's role, and before the transaction
+    const spy = vi.spyOn(limits, 'message').mockImplementationOnce(async (...args) => {
+      await mutate(app, ada, mutation, { sessionId: id, userId: bob.id, ...more })
+      before = await countRows(app.services)
+      return message(...args)
+    })
+    const result = await trySend(app, bob, { sessionId: id, content: 'still here' })
+    spy.mockRestore()
+    expect(result).toMatchObject({ code })
+    expect(await countRows(app.services)).toEqual(before)
+    expect(app.fake.requests.length).toBe(calls)
   })
 
   it.each([

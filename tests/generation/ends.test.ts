@@ -7,9 +7,9 @@ import { MemoryBus } from '../../server/bus/memoryBus.ts'
 import type { Topics } from '../../server/topics.ts'
 import { text, token, type Behaviour } from '../support/fakeModelServer.ts'
 import { startRawServer } from '../support/rawServer.ts'
-import { insertSession } from '../support/rows.ts'
+import { insertGeneration, insertSession } from '../support/rows.ts'
 import { describeOnEach } from '../support/storages.ts'
-import { readGeneration, readTold, readUsage, startModel, startNode, textOf } from './harness.ts'
+import { readGeneration, readModels, readTold, readUsage, startModel, startNode, textOf, watch } from './harness.ts'
 
 describeOnEach('a generation that completes', (database) => {
   test('is byte-equal in its message, in the log and for who follows it', async () => {
@@ -188,9 +188,61 @@ describeOnEach('a generation that is stopped', (database) => {
     expect((await model.waitForClose(0)).wasAborted).toBe(true)
   })
 
+  test('while it is stored and not yet run asks no model', async () => {
+    const model = await startModel()
+    const bus = new MemoryBus<Topics>()
+    const { generations, log, storage, ...node } = await startNode(database, model, { bus })
+    const session = await insertSession(storage)
+    const job = await insertGeneration(storage, log, session, { ownerNode: generations.nodeId })
+    const asked = Promise.withResolvers<void>()
+    await bus.subscribe('stop', 'all', () => asked.resolve())
+    const stopping = generations.stop(job.generationId)
+    await asked.promise
+    const { ended } = watch(log, session, job)
+    generations.run(job)
+    await Promise.all([stopping, ended])
+    expect(await readGeneration({ storage }, job)).toMatchObject({ status: 'STOPPED', content: '' })
+    expect(model.requests).toEqual([])
+    expect(node.errors).toEqual([])
+  })
+
   test('that does not exist is not found', async () => {
     const node = await startNode(database, await startModel())
     await expect(node.generations.stop(randomUUID())).rejects.toThrow(NotFoundError)
+  })
+})
+
+describeOnEach('after a fallback', (database) => {
+  const modelsOf = async (env: Record<string, string>, behaviourOf: Record<string, Behaviour>) => {
+    const model = await startModel()
+    model.script(({ body }) => behaviourOf[body.model] ?? { status: 500 })
+    const node = await startNode(database, model, { env: { PROVIDER_ATTEMPTS: '1', ...env } })
+    const { job, ended } = await node.ask({ content: '/fast /echo hi' })
+    await ended
+    const { status, attempts } = await readGeneration(node, job)
+    return { status, attempts, ...(await readModels(node, job)) }
+  }
+  const all = (name: string) => ({ generation: name, message: name, usage: name })
+
+  test('the generation, its message and its usage name the model that answered', async () => {
+    expect(await modelsOf({ FALLBACK_MODELS: 'demo/demo' }, {})).toEqual({
+      ...{ status: 'COMPLETE', attempts: 2 },
+      ...all('demo/demo'),
+    })
+  })
+
+  test('that broke off they name the model that wrote what there is', async () => {
+    expect(await modelsOf({ FALLBACK_MODELS: 'local/other' }, { other: { tokens: 9, eof: 4 } })).toEqual({
+      ...{ status: 'FAILED', attempts: 2 },
+      ...all('local/other'),
+    })
+  })
+
+  test('that failed too they name the model that was asked for', async () => {
+    expect(await modelsOf({ FALLBACK_MODELS: 'local/other' }, {})).toEqual({
+      ...{ status: 'FAILED', attempts: 2 },
+      ...all('local/fake'),
+    })
   })
 })
 

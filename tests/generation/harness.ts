@@ -133,6 +133,17 @@ export async function readGeneration({ storage }: { storage: Storage }, job: Job
   return row!
 }
 
+/** Who wrote, as the generation, its message and its usage have it. */
+export async function readModels({ storage }: { storage: Storage }, job: Job): Promise<Record<string, string>> {
+  const [row] = await storage.read.all<Record<string, string>>(
+    `SELECT g.model AS generation, m.model AS message, u.model AS usage
+     FROM generations g JOIN messages m ON m.id = g.message_id JOIN usage_records u ON u.generation_id = g.id
+     WHERE g.id = ?`,
+    [job.generationId],
+  )
+  return { ...row! }
+}
+
 export interface Usage {
   promptTokens: number
   completionTokens: number

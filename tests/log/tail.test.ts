@@ -105,6 +105,25 @@ describe('the tail of a session', () => {
     expect(seqs(tail.read(0))).toEqual([1, 2, 3])
   })
 
+  test('reads again where it heard of more during a read that found nothing yet', async () => {
+    const answers: PromiseWithResolvers<SessionEvent[]>[] = []
+    const tail = new Tail(sessionId, () => {
+      const answer = Promise.withResolvers<SessionEvent[]>()
+      answers.push(answer)
+      return answer.promise
+    })
+    tail.open(1, 4)
+    tail.offer([event(6)])
+    tail.offer([event(5), event(6)])
+    tail.offer([event(8)])
+    answers[0]!.resolve([event(5), event(6)])
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(answers).toHaveLength(2)
+    answers[1]!.resolve([event(7), event(8)])
+    await woken(tail, () => tail.lastSeq === 8)
+    expect(seqs(tail.read(4))).toEqual([5, 6, 7, 8])
+  })
+
   test('remembers what it heard before it was open', async () => {
     const stored = { last: 4 }
     const tail = new Tail(sessionId, async (after) => range(after + 1, stored.last))

@@ -146,6 +146,21 @@ describeOnEach('presence', (database) => {
     expect(vi.getTimerCount()).toBe(0)
     expect(passed.map(({ kind }) => kind)).toEqual(['PresenceChanged', 'TypingChanged'])
   })
+
+  test('sets no timer for what ends or comes after it was stopped', async () => {
+    const { presence, watch } = await newPresence(database)
+    const { sessionId, ownerId } = await insertSession(database.storage)
+    const passed = await watch(sessionId)
+    const close = presence.connected(ownerId)
+    await until(() => passed.length === 1)
+    presence.stop()
+    // the database's own among them
+    const before = vi.getTimerCount()
+    close()
+    presence.setTyping(sessionId, ownerId, true)
+    expect(vi.getTimerCount()).toBe(before)
+    expect(passed).toHaveLength(1)
+  })
 })
 
 describe('typing', () => {

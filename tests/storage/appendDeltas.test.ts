@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { MemoryBus } from '../../server/bus/memoryBus.ts'
 import type { Job } from '../../server/generation/run.ts'
 import { readEvents, readLog } from '../../server/log/read.ts'
@@ -167,12 +167,17 @@ describeOnEach('storing deltas', (database) => {
 })
 
 test('deltas that a locked SQLite file refuses leave what users send to be written with synchronous=FULL', async () => {
+  const { pragma: setPragma } = Database.prototype
+  // a locked file is waited for as long as this says, and with it everything else in the process
+  const impatient = vi.spyOn(Database.prototype, 'pragma').mockImplementation(function (this: Database.Database, sql) {
+    return setPragma.call(this, sql.replace(/^busy_timeout = \d+$/, 'busy_timeout = 1'))
+  })
   const { storage, url, close } = await openTestStorage('sqlite')
+  impatient.mockRestore()
   onTestFinished(close)
   const log = new SessionLog(storage, new MemoryBus<Topics>())
   const job = await insertGeneration(storage, log, await insertSession(storage))
   const pragma = (sql: string) => storage.transaction((tx) => tx.all(`PRAGMA ${sql}`))
-  await pragma('busy_timeout = 1')
   const other = new Database(url.slice('sqlite:'.length))
   onTestFinished(() => void other.close())
   other.exec('BEGIN IMMEDIATE')

@@ -155,6 +155,8 @@ describe('a frame', () => {
     '{"id":"1","type":"subscribe","payload":{"query":7}}',
     '{"id":"","type":"subscribe","payload":{"query":"{__typename}"}}',
     '{"type":"complete"}',
+    '{"type":"connection_ack"}',
+    '{"id":"1","type":"next","payload":{"data":{}}}',
     '{"id":"1","type":"subscribe","payload":{"query":"{__typename}","variables":"x"}}',
   ])('that is no message of the protocol is 4400: %s', async (frame) => {
     const socket = await openSocket(app, { token: null })

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { WebSocket } from 'ws'
 import { startApp, type TestApp } from '../support/app.ts'
 import { openSocket, signIn, type BareSocket, type Person, type ReceivedFrame } from '../support/clients.ts'
 import { text } from '../support/fakeModelServer.ts'
@@ -131,6 +132,67 @@ describe('a client that does not read', () => {
       socket.socket.resume()
     }
     expect(socket.socket.readyState).toBe(socket.socket.OPEN)
+  })
+})
+
+describe('a ping', () => {
+  const pingIntervalMs = 300
+  const whole = `subscription ($s: ID!) { sessionEvents(sessionId: $s, after: 0) { seq
+    ... on MessageAdded { message { content } } } }`
+  const ids = Array.from({ length: 15 }, (_, n) => `${n}`)
+  const count = 20
+  let pinging: TestApp
+  let eve: Person
+  let sessionId: string
+  beforeAll(async () => {
+    pinging = await startApp({
+      env: {
+        MAX_SOCKET_BUFFER_BYTES: String(limit),
+        PING_INTERVAL_MS: String(pingIntervalMs),
+        STUCK_SOCKET_TIMEOUT_MS: '2000',
+      },
+    })
+    eve = await signIn(pinging, 'Eve')
+    sessionId = await createSession(pinging, eve, { title: 'Long' })
+    for (let n = 0; n < count; n++)
+      await send(pinging, eve, sessionId, String(n % 10).repeat(32_000), { respond: false })
+  })
+  afterAll(() => pinging?.stop())
+
+  /** A socket with more on its way than the system keeps, and what closes it on the server's side. */
+  const openFull = async (onData: (socket: Socket) => void) => {
+    const [close, terminate] = [vi.spyOn(WebSocket.prototype, 'close'), vi.spyOn(WebSocket.prototype, 'terminate')]
+    onTestFinished(() => [close, terminate].forEach((spy) => spy.mockRestore()))
+    const socket = await open(pinging, eve.token)
+    const raw = (socket.socket as unknown as { _socket: Socket })._socket
+    raw.on('data', () => onData(raw))
+    for (const id of ids) socket.subscribe(id, whole, { s: sessionId })
+    return { socket, raw, close, terminate }
+  }
+
+  it('does not cut who has stopped reading while something is unsent: that one is closed with 1013, later', async () => {
+    const { socket, raw, close, terminate } = await openFull((stopping) => {
+      if (mostUnsent(pinging) > 0) stopping.pause()
+    })
+    await expect.poll(() => close.mock.calls, { timeout: 20_000 }).toEqual([[1013, expect.any(String)]])
+    expect(terminate).not.toHaveBeenCalled()
+    raw.removeAllListeners('data').resume()
+    await socket.close()
+  })
+
+  it('does not cut who reads slowly, however long its answer stands behind what was sent before', async () => {
+    const { socket, raw, close, terminate } = await openFull((slow) => slow.pause())
+    const reading = setInterval(() => raw.resume(), 15)
+    onTestFinished(() => clearInterval(reading))
+    for (const id of ids) {
+      let seen = 0
+      while (seen < count) if ((await socket.nextOf(id)).raw.includes('content')) seen++
+    }
+    await socket.roundTrip()
+    expect([close.mock.calls, terminate.mock.calls]).toEqual([[], []])
+    expect(socket.socket.readyState).toBe(WebSocket.OPEN)
+    clearInterval(reading)
+    await socket.close()
   })
 })
 
