@@ -124,7 +124,7 @@ export function createSockets({ services, yoga, shared }: SocketsParts): Sockets
             handle(textOf(data)).catch((error: unknown) => {
               if (socket.readyState !== socket.OPEN) return
               // graphql-ws throws at what only a server says, and its error has no type of its own
-              if (/^Unexpected message of type/.test((error as Error).message))
+              if ((error as Error).message.startsWith('Unexpected message of type'))
                 return socket.close(4400, 'Not a message of a client')
               logger.error('a WebSocket message could not be handled', { error })
               socket.close(1011, 'Internal error')
