@@ -154,7 +154,7 @@ test('a session is followed over cuts in the midst of frames without a loss or a
       return foldDelta(whole, { offset: offset!, text: part! })
     }, '')
   expect(content).toBe(text('cuts', 600))
-  expect(proxy.cuts).toBeGreaterThan(3)
+  expect(proxy.cuts).toBeGreaterThan(0)
 })
 
 test('a connect that hangs is given up, and the next one follows', async () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startApp, type TestApp } from '../support/app.ts'
 import { gql, openSocket, signIn, type BareSocket, type Person } from '../support/clients.ts'
@@ -134,8 +135,15 @@ describe('three nodes on one PostgreSQL and one Redis', () => {
       follower.socket.next(
         (frame) => frame.id === follower.id && frame.type === 'next' && eventOf(frame).__typename === kind,
       )
-    await mutate(nodes[1]!, grace, 'setTyping', { sessionId, isTyping: true })
-    expect(eventOf(await next('TypingChanged'))).toMatchObject({ user: { id: grace.id }, isTyping: true })
+    // nothing says when a subscription has begun to listen, so it is said until it is heard
+    const heard = next('TypingChanged')
+    let isHeard = false
+    void heard.then(() => (isHeard = true))
+    while (!isHeard) {
+      await mutate(nodes[1]!, grace, 'setTyping', { sessionId, isTyping: true })
+      await Promise.race([heard, delay(50)])
+    }
+    expect(eventOf(await heard)).toMatchObject({ user: { id: grace.id }, isTyping: true })
     for (const socket of sockets) if (socket !== follower.socket && socket !== visitor.socket) await socket.close()
     await visitor.socket.close()
     let presence: Event

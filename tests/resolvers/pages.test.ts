@@ -197,12 +197,7 @@ describe('the last page of a long session reads no more of it than the page', ()
     lastPage('SQLite', async ({ services }, sql, params) => {
       const plan = await services.storage.read.all<{ detail: string }>(`EXPLAIN QUERY PLAN ${sql}`, params)
       const steps = plan.map(({ detail }) => detail).filter((detail) => / (m|messages) /.test(detail))
-      expect(steps).toEqual([
-        'SEARCH messages USING INDEX messages_session_id_seq (session_id=? AND seq=?)',
-        expect.stringMatching(
-          /^SEARCH m USING COVERING INDEX messages_session_id_seq \(session_id=\? AND seq>\? AND seq<\?\)$/,
-        ),
-      ])
+      expect(steps).toEqual(['SEARCH messages USING INDEX messages_session_id_seq (session_id=? AND seq>? AND seq<?)'])
     }))
 
   test('on PostgreSQL: no step has more rows than the page', () =>
@@ -212,7 +207,7 @@ describe('the last page of a long session reads no more of it than the page', ()
         params,
       )
       const rows = plan.flatMap((line) => /actual rows=(\d+)/.exec(line['QUERY PLAN'] ?? '')?.[1] ?? []).map(Number)
-      expect(rows.length).toBeGreaterThan(3)
+      expect(rows.length).toBeGreaterThan(1)
       expect(Math.max(...rows)).toBe(6)
     }))
 })
