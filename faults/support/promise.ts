@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { createRandom, type Random } from '../../tests/support/random.ts'
 import type { TestDatabase } from '../../scripts/support/startPostgres.ts'
 
@@ -57,21 +58,24 @@ export interface RunOptions {
   seed: number
   size: Size
   createDatabase(): Promise<TestDatabase>
+  /** An attack that takes longer is given up and counts as broken; what it started is ended all the same. */
+  withinMs?: number
 }
 
 /** Attacks a promise, and ends whatever that started. Never rejects. */
 export async function run(
   { number, title, attack }: PromiseToKeep,
-  { seed, size, createDatabase }: RunOptions,
+  { seed, size, createDatabase, withinMs = 2 * 3_600_000 }: RunOptions,
 ): Promise<Verdict> {
   const startedAt = performance.now()
   const undos: (() => unknown)[] = []
+  let isOver = false
   const say = (isKept: boolean, what: string): Verdict => {
     const seconds = Math.round((performance.now() - startedAt) / 1000)
     return { isKept, line: `${number}. ${title}: ${isKept ? 'kept' : 'BROKEN'}. ${what} (${seconds} s, seed ${seed})` }
   }
   try {
-    const counts = await attack({
+    const attacked = attack({
       random: createRandom(seed + number),
       size,
       async createDatabase() {
@@ -79,8 +83,10 @@ export async function run(
         undos.push(() => database.drop())
         return database
       },
-      defer: (undo) => undos.push(undo),
+      // one that was given up may still start things
+      defer: (undo) => void (isOver ? undo() : undos.push(undo)),
     })
+    const counts = await Promise.race([attacked, giveUp(withinMs)])
     const broken = counts.filter(isBroken)
     const rest = counts.filter((count) => !isBroken(count))
     const words = [...broken.map((count) => `${write(count)}, which must be ${rule(count)}`), ...rest.map(write)]
@@ -88,11 +94,17 @@ export async function run(
   } catch (error) {
     return say(false, `It could not be shown: ${error instanceof Error ? error.stack : String(error)}`)
   } finally {
+    isOver = true
     for (const undo of undos.reverse())
       await Promise.resolve()
         .then(undo)
         .catch((error: unknown) => console.error(`Promise ${number} could not be cleaned up:`, error))
   }
+}
+
+async function giveUp(afterMs: number): Promise<never> {
+  await delay(afterMs, undefined, { ref: false })
+  throw new Error(`It did not end within ${afterMs / 1000} s.`)
 }
 
 const write = ({ name, value }: Count): string => `${name}: ${value.toLocaleString('en', { maximumFractionDigits: 1 })}`
