@@ -1,5 +1,5 @@
-import { randomUUIDv7 } from 'node:crypto'
 import type { Context } from '../context.ts'
+import { auditId } from '../guards/auditRows.ts'
 import type { Tx } from '../storage/storage.ts'
 import { insert } from '../storage/rows.ts'
 
@@ -13,7 +13,10 @@ export interface AuditedAction {
   startedAt?: number
 }
 
-/** Notes in the transaction of an action who did it and from where: the note is kept if and only if the action is. */
+/**
+ * Notes in the transaction of an action who did it and from where: the note is kept if and only if the action is. A
+ * mutation that does not call it, or fails, is noted beside it, by schema/audited.ts.
+ */
 export async function audit(
   tx: Tx,
   ctx: Context,
@@ -21,14 +24,15 @@ export async function audit(
 ): Promise<void> {
   const now = performance.now()
   await insert(tx, 'audit_entries', {
-    id: randomUUIDv7(),
+    ...auditId(),
     userId: ctx.viewer?.id ?? null,
     address: ctx.address,
+    requestId: ctx.requestId,
     action,
     sessionId: sessionId ?? null,
     subjectId: subjectId ?? null,
     errorCode: null,
     durationMs: Math.round(now - (startedAt ?? now)),
-    createdAt: new Date(),
   })
+  tx.afterCommit(() => (ctx.trail.isNoted = true))
 }
