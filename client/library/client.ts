@@ -28,7 +28,8 @@ export interface ParleyClientOptions {
   /**
    * The viewer's token, or a function that gives one, asked when one is first needed and again whenever the server
    * refused the last. Where it has none but the one that was refused, or none at all, what needs it ends with
-   * UNAUTHENTICATED; where it throws, it is asked again after a pause.
+   * UNAUTHENTICATED; where it throws, it is asked again after a pause. On the server's own pages none is needed where the
+   * browser keeps it in the server's cookie.
    */
   token?: TokenSource
   /** Run before the request leaves, e.g. a cache. */
@@ -46,8 +47,10 @@ export interface ParleyClientOptions {
   onResync?: (resync: Resync) => ResyncResult
   /** More about the outbox. */
   outbox?: {
-    /** Default: IndexedDB where there is one, under the token's subject; else memory. */
+    /** Default: IndexedDB where there is one, under `owner`; else memory. */
     storage?: OutboxStorage
+    /** Whose it is. Default: the token's subject; without a token the server is asked for the viewer. */
+    owner?: string
     /** A `sendMessage` that takes `$input` and selects `... on Error { code message }`, for what a cache shall know. */
     document?: DocumentInput
   }
@@ -64,14 +67,22 @@ export interface ParleyClient extends Client {
 /** Subscriptions that have no end of their own; `messageDeltas` ends when its message is whole. */
 const endless = new Set(['sessionEvents', 'viewerEvents', 'typing'])
 
-const sendMessage = `
-  mutation SendMessage($input: SendMessageInput!) {
+const sendMessage = /* GraphQL */ `
+  mutation DeliverMessage($input: SendMessageInput!) {
     sendMessage(input: $input) {
       __typename
       ... on Error {
         code
         message
       }
+    }
+  }
+`
+
+const whoAmI = /* GraphQL */ `
+  query WhoAmI {
+    viewer {
+      id
     }
   }
 `
@@ -87,7 +98,7 @@ export function createParleyClient({
   exchanges = [],
   intercept = () => false,
   onResync,
-  outbox: { storage, document = sendMessage } = {},
+  outbox: { storage, owner, document = sendMessage } = {},
   connection: options,
 }: ParleyClientOptions): ParleyClient {
   const endpoint = endpointOf(url)
@@ -150,12 +161,24 @@ export function createParleyClient({
     return error ? failureOf(error) : { code: 'INTERNAL', message: 'The server gave no answer.' }
   }
 
+  let viewerId: string | undefined
+  async function ownerOfOutbox(): Promise<string> {
+    if (owner !== undefined) return owner
+    const shown = await tokens.get()
+    if (shown !== undefined) return subjectOf(shown) ?? ''
+    // what one person wrote must not be sent by the next who uses this browser
+    if (viewerId === undefined) {
+      const { data, error } = await urql.query<{ viewer: { id: string } | null }>(whoAmI, {})
+      if (error) throw error
+      viewerId = data?.viewer?.id
+    }
+    return viewerId ?? ''
+  }
+
   const outbox = createOutbox(deliver, {
     storage:
       storage ??
-      (hasIndexedDb()
-        ? indexedDbStorage(async () => `parley ${endpoint} ${subjectOf(await tokens.get()) ?? ''}`)
-        : memoryStorage()),
+      (hasIndexedDb() ? indexedDbStorage(async () => `parley ${endpoint} ${await ownerOfOutbox()}`) : memoryStorage()),
     retryWithinMs: options?.retryWithinMs,
   })
   const stopResending = connection.reconnects.subscribe(() => outbox.resend())

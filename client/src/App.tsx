@@ -2,7 +2,7 @@ import { useEffect, useState } from 'react'
 import { Provider } from 'urql'
 import { Route, Switch } from 'wouter'
 import { createStore } from '../library/store.ts'
-import type { TokenStore } from './api/auth.ts'
+import type { KnownViewer } from './api/auth.ts'
 import { createParley, ParleyContext, type Parley, type Viewer } from './api/parley.ts'
 import { useStore } from './api/useStore.ts'
 import { JoinPage } from './people/JoinPage.tsx'
@@ -15,37 +15,30 @@ import { Frame } from './ui/Frame.tsx'
 import { Notice } from './ui/Notice.tsx'
 import { SignedOutBanner } from './ui/SignedOutBanner.tsx'
 
-export function App({ tokens }: { tokens: TokenStore }) {
-  const { result, check } = useSignIn(tokens)
-  if (result?.state !== 'signedIn') return <SignInPage result={result} onToken={tokens.set} onRetry={check} />
+export function App({ known }: { known: KnownViewer }) {
+  const { result, check, enter } = useSignIn(known)
+  if (result?.state !== 'signedIn') return <SignInPage result={result} onToken={enter} onRetry={check} />
   return (
-    <SignedIn
-      key={result.token}
-      viewer={result.viewer}
-      token={result.token}
-      isReplaced={result.isReplaced === true}
-      onRefused={check}
-    />
+    <SignedIn key={result.viewer.id} viewer={result.viewer} isReplaced={result.isReplaced === true} onRefused={check} />
   )
 }
 
 interface SignedInProps {
   viewer: Viewer
-  token: string
   /** Someone else was signed in until now. */
   isReplaced: boolean
-  /** The server no longer takes the token. */
+  /** The server no longer takes who one is. */
   onRefused: () => void
 }
 
-function SignedIn({ viewer, token, isReplaced, onRefused }: SignedInProps) {
+function SignedIn({ viewer, isReplaced, onRefused }: SignedInProps) {
   const [current] = useState(() => createStore<Parley | undefined>(undefined))
   const parley = useStore(current)
   useEffect(() => {
-    const made = createParley(viewer, token)
+    const made = createParley(viewer)
     current.set(made)
     return made.close
-  }, [current, viewer, token])
+  }, [current, viewer])
   return parley && <Pages parley={parley} isReplaced={isReplaced} onRefused={onRefused} />
 }
 

@@ -1,11 +1,11 @@
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './App.tsx'
-import { createTokenStore } from './api/auth.ts'
+import { createKnownViewer } from './api/auth.ts'
 import './style.css'
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
-    <App tokens={createTokenStore()} />
+    <App known={createKnownViewer()} />
   </StrictMode>,
 )

@@ -15,6 +15,8 @@ export const InvitationEntity = defineEntity({
     maxUses: p.integer().nullable(),
     uses: p.integer(),
     createdAt: p.datetime(3),
+    /** Position of the session's newest event when it was made. */
+    seq: p.integer(),
   },
 })
 export type Invitation = InferEntity<typeof InvitationEntity>

@@ -3,6 +3,7 @@ import type { ParticipantRole } from '../entities/participant.ts'
 import { ForbiddenError, NotFoundError, UnauthenticatedError } from '../errors.ts'
 import { sessionColumns, sessionOf, type SessionRow, type UserRow } from '../storage/rows.ts'
 import type { Sql } from '../storage/storage.ts'
+import { rowOf, type Action, type Row } from './accessTable.ts'
 import { isUuid } from './uuid.ts'
 
 export interface Access {
@@ -10,24 +11,94 @@ export interface Access {
   role: ParticipantRole
 }
 
-const allowed: Record<'read' | 'write' | 'own', readonly ParticipantRole[]> = {
-  read: ['OWNER', 'MEMBER', 'VIEWER'],
-  write: ['OWNER', 'MEMBER'],
-  own: ['OWNER'],
-}
+type Asking = Pick<Context, 'viewer' | 'expiresAt' | 'scopes'>
 
 /** @throws UnauthenticatedError where nobody is signed in, or their token has ended since */
-export function requireViewer(ctx: Pick<Context, 'viewer' | 'expiresAt'>): UserRow {
+export function requireViewer(ctx: Pick<Asking, 'viewer' | 'expiresAt'>): UserRow {
   if (!ctx.viewer) throw new UnauthenticatedError()
   if (ctx.expiresAt && ctx.expiresAt.getTime() <= Date.now()) throw new UnauthenticatedError('The token has expired.')
   return ctx.viewer
 }
 
+/**
+ * What the table says of an action whatever it is done to: whether one must be signed in, or an admin, and what the
+ * viewer's key must be good for.
+ * @param row undefined for what is not in the table: it is closed to everyone
+ * @throws UnauthenticatedError, ForbiddenError
+ */
+export function requireAllowed(ctx: Asking, row: Row | undefined): void {
+  if (row?.rule.anonymous !== 'yes') requireViewer(ctx)
+  if (!row) throw new ForbiddenError('Nobody may do this.')
+  if (ctx.scopes && !ctx.scopes.includes(row.scope))
+    throw new ForbiddenError(`This takes an API key with the scope "${row.scope}".`)
+  const { outsider, OWNER, admin } = row.rule
+  // FORBIDDEN to the owner as to an outsider: no session is asked about
+  if (outsider === 'FORBIDDEN' && OWNER === 'FORBIDDEN' && !(ctx.viewer?.isAdmin && admin === 'yes'))
+    throw new ForbiddenError('Only admins may do this.')
+}
+
+/** @throws UnauthenticatedError, ForbiddenError as `requireAllowed` */
+export function requireAction(ctx: Asking, action: Action): void {
+  requireAllowed(ctx, rowOf(action))
+}
+
 /** The same for a session that is not there and for one that the viewer may not read: nobody learns which it is. */
 export const notFound = () => new NotFoundError('There is no such session, or you may not read it.')
 
-/** A session with the viewer's role in it, by one query; undefined where the viewer may not read it. */
-export async function findSession(ctx: Context, sessionId: string): Promise<Access | undefined> {
+/** A session with the viewer's role in it, by one query; undefined where they may not do this in it. */
+export async function findSession(ctx: Context, sessionId: string, action: Action): Promise<Access | undefined> {
+  const access = await findAsParticipant(ctx, sessionId, action)
+  return access && rowOf(action).rule[access.role] === 'yes' ? access : undefined
+}
+
+/**
+ * The same, for someone who wants to do something with it.
+ * @param unknown makes the error for whoever may not read it: the same as for what is not there, or it would tell
+ * @throws `unknown`'s, by default NotFoundError; ForbiddenError where reading is all that the viewer may do
+ */
+export async function requireSession(
+  ctx: Context,
+  sessionId: string,
+  action: Action,
+  unknown = notFound,
+): Promise<Access> {
+  const access = await findAsParticipant(ctx, sessionId, action)
+  if (!access) throw unknown()
+  requireRole(access.role, action)
+  return access
+}
+
+/**
+ * Asks once more, in a transaction that has locked the session: nobody can take the right away before it is over.
+ * @throws NotFoundError, ForbiddenError as `requireSession`
+ */
+export async function requireStill(tx: Sql, viewerId: string, sessionId: string, action: Action): Promise<void> {
+  const [row] = await tx.all<{ role: ParticipantRole }>(
+    `SELECT role FROM participants WHERE session_id = ? AND user_id = ?`,
+    [sessionId, viewerId],
+  )
+  requireRole(row?.role, action)
+}
+
+/**
+ * What the table says to someone in this role.
+ * @param role undefined for who is no participant
+ * @throws NotFoundError, ForbiddenError as `requireSession`
+ */
+export function requireRole(role: ParticipantRole | undefined, action: Action): void {
+  if (!role) throw notFound()
+  const { rule } = rowOf(action)
+  if (rule[role] === 'yes') return
+  if (role === 'OWNER') throw new ForbiddenError("An owner can't leave their session; delete it instead.")
+  throw new ForbiddenError(
+    rule.MEMBER === 'yes'
+      ? 'You may read this session, but not write in it.'
+      : 'Only the owner of the session may do this.',
+  )
+}
+
+async function findAsParticipant(ctx: Context, sessionId: string, action: Action): Promise<Access | undefined> {
+  requireAction(ctx, action)
   const viewer = requireViewer(ctx)
   if (!isUuid(sessionId)) return undefined
   const [row] = await ctx.storage.read.all(
@@ -36,40 +107,4 @@ export async function findSession(ctx: Context, sessionId: string): Promise<Acce
     [viewer.id, sessionId.toLowerCase()],
   )
   return row && { session: sessionOf(row), role: row.role as ParticipantRole }
-}
-
-/**
- * The same, for someone who wants to do something with it.
- * @throws NotFoundError where the viewer may not read it, ForbiddenError where that is all they may do
- */
-export async function requireSession(ctx: Context, sessionId: string, need: keyof typeof allowed): Promise<Access> {
-  const access = await findSession(ctx, sessionId)
-  if (!access) throw notFound()
-  requireRole(access.role, need)
-  return access
-}
-
-/**
- * Asks once more, in a transaction that has locked the session: nobody can take the right away before it is over.
- * @throws NotFoundError, ForbiddenError as `requireSession`
- */
-export async function requireStill(
-  tx: Sql,
-  viewerId: string,
-  sessionId: string,
-  need: keyof typeof allowed,
-): Promise<void> {
-  const [row] = await tx.all<{ role: ParticipantRole }>(
-    `SELECT role FROM participants WHERE session_id = ? AND user_id = ?`,
-    [sessionId, viewerId],
-  )
-  if (!row) throw notFound()
-  requireRole(row.role, need)
-}
-
-function requireRole(role: ParticipantRole, need: keyof typeof allowed): void {
-  if (allowed[need].includes(role)) return
-  throw new ForbiddenError(
-    need === 'own' ? 'Only the owner of the session may do this.' : 'You may read this session, but not write in it.',
-  )
 }

@@ -1,59 +1,76 @@
-import { createHash, randomUUIDv7 } from 'node:crypto'
-import {
-  createRemoteJWKSet,
-  decodeProtectedHeader,
-  errors,
-  jwtVerify,
-  SignJWT,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-} from 'jose'
+import { createHash, randomUUID, randomUUIDv7 } from 'node:crypto'
+import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
 import { LRUCache } from 'lru-cache'
+import { MemoryBus } from '../bus/memoryBus.ts'
+import type { Bus } from '../bus/bus.ts'
 import type { Config } from '../config.ts'
 import { UnauthenticatedError } from '../errors.ts'
+import { createLogger, type Logger } from '../logger.ts'
 import { insert, userColumns, userOf, type UserRow } from '../storage/rows.ts'
-import { isUniqueViolation, type Storage } from '../storage/storage.ts'
+import { isUniqueViolation, type Sql, type Storage, type Tx } from '../storage/storage.ts'
+import type { Topics } from '../topics.ts'
+import { isApiKey, usedEveryMs, verifyApiKey } from './apiKeys.ts'
+import { ProviderKeys } from './providerKeys.ts'
+import { Revocations, trustedForMs, type Credential } from './revocations.ts'
+import type { Scope } from './scopes.ts'
 import { readSecret } from './secret.ts'
 import { isUuid } from './uuid.ts'
 
 export interface Verified {
   user: UserRow
   expiresAt: Date
+  /** What it may be used for; null for everything that the user may. */
+  scopes: readonly Scope[] | null
+  /** By what it can be ended before its time. */
+  credential: Credential
 }
-
-export type IdentityConfig = Pick<
-  Config,
-  'auth' | 'authSecret' | 'authJwksUrl' | 'authIssuer' | 'authAudience' | 'databaseUrl'
->
 
 const guestDays = 30
 const maxTokenCharacters = 8192
 const maxNameCharacters = 255
+/** The end of the year 9999, beyond which dates are not the same everywhere. */
+const maxTimeSeconds = 253_402_300_799
 
-const providerAlgorithms = [
-  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
-  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
-]
-
-/** Who asks: makes tokens for guests, and finds the user of a token, whom the first token makes. */
+/** Who asks: makes tokens for guests, finds the user of a token, whom the first token makes, and ends tokens. */
 export class Identity {
-  readonly #config: IdentityConfig
+  readonly #config: Config
   readonly #storage: Storage
   readonly #secret: Uint8Array
-  readonly #providerKeys: JWTVerifyGetKey | undefined
+  readonly #providerKeys: ProviderKeys | undefined
+  readonly #revocations: Revocations
+  readonly #admins: ReadonlySet<string>
   /** By the token's hash, so that a dump of the memory holds no tokens. */
-  readonly #verified = new LRUCache<string, Verified>({ max: 10_000 })
+  readonly #verified = new LRUCache<string, Verified>({ max: 10_000, ttl: trustedForMs })
 
   /** Reads the secret, or makes it where there is none yet. */
-  static async open(config: IdentityConfig & Config, storage: Storage): Promise<Identity> {
-    return new Identity(config, storage, await readSecret(config, storage))
+  static async open(config: Config, storage: Storage, bus: Bus<Topics>, logger: Logger): Promise<Identity> {
+    return new Identity(config, storage, await readSecret(config, storage), bus, logger)
   }
 
-  constructor(config: IdentityConfig, storage: Storage, secret: Uint8Array) {
+  constructor(
+    config: Config,
+    storage: Storage,
+    secret: Uint8Array,
+    bus: Bus<Topics> = new MemoryBus(),
+    logger: Logger = createLogger(config),
+  ) {
     this.#config = config
     this.#storage = storage
     this.#secret = secret
-    this.#providerKeys = config.authJwksUrl ? createRemoteJWKSet(new URL(config.authJwksUrl)) : undefined
+    this.#providerKeys = config.authJwksUrl ? new ProviderKeys(config.authJwksUrl, config, logger) : undefined
+    this.#revocations = new Revocations(storage, bus, logger)
+    this.#admins = new Set(config.adminSubjects.map(normalized))
+  }
+
+  /** Hears of what other nodes revoke, and of keys that the identity provider withdraws. */
+  async start(): Promise<void> {
+    await this.#revocations.start()
+    this.#providerKeys?.start(() => this.#revocations.endWhere((credential) => this.#isWithdrawn(credential)))
+  }
+
+  stop(): void {
+    this.#revocations.stop()
+    this.#providerKeys?.stop()
   }
 
   /** A guest's token, valid for 30 days. */
@@ -62,6 +79,7 @@ export class Identity {
     const token = new SignJWT({ name: user.name })
       .setProtectedHeader({ alg: 'HS256' })
       .setSubject(user.subject)
+      .setJti(randomUUID())
       .setIssuedAt()
       .setExpirationTime(`${guestDays}d`)
     if (authIssuer) token.setIssuer(authIssuer)
@@ -71,57 +89,99 @@ export class Identity {
 
   /**
    * Who asks with this header of HTTP; null where there is none.
-   * @throws UnauthenticatedError for a header that is no `Bearer` one, or a token that `verify` refuses
+   * @throws UnauthenticatedError for a header that is no `Bearer` one; what `verify` throws
    */
   async fromHeader(authorization: string | null | undefined): Promise<Verified | null> {
-    // "Bearer" without a token is what a form sends that nobody has filled in yet
-    if (authorization == null || /^(Bearer)? *$/i.test(authorization)) return null
+    if (isNobodys(authorization)) return null
     const [, token] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
     if (token === undefined) throw new UnauthenticatedError('The Authorization header must be "Bearer <token>".')
     return this.verify(token)
   }
 
   /**
-   * The user of a token, and when it ends.
-   * @throws UnauthenticatedError for a token that is malformed, expired, or not signed by whom we trust
+   * The user of a token or API key, and when it ends.
+   * @throws UnauthenticatedError for one that is malformed, expired, revoked, or not made by whom we trust;
+   * ProviderUnavailableError where the keys to tell by can't be had now
    */
   async verify(token: string): Promise<Verified> {
     if (token.length > maxTokenCharacters) throw refused()
     const key = createHash('sha256').update(token).digest('base64')
     const known = this.#verified.get(key)
-    if (known) {
+    if (known && !this.#isWithdrawn(known.credential)) {
+      if (this.#revocations.has(known.credential.id)) throw revoked()
       if (known.expiresAt.getTime() > Date.now()) return known
       this.#verified.delete(key)
       throw new UnauthenticatedError('The token has expired. Sign in again.')
     }
-    const payload = await this.#check(token)
-    const verified = { user: await this.#user(claims(payload)), expiresAt: new Date(payload.exp! * 1000) }
-    this.#verified.set(key, verified)
+    const isKey = isApiKey(token)
+    const verified = isKey ? await verifyApiKey(this.#storage, token) : await this.#verifyToken(token)
+    // learned of while it was looked up
+    if (this.#revocations.has(verified.credential.id)) throw revoked()
+    this.#verified.set(key, verified, isKey ? { ttl: usedEveryMs } : {})
     return verified
   }
 
-  async #check(token: string): Promise<JWTPayload> {
-    const { authIssuer: issuer, authAudience: audience, auth, authSecret } = this.#config
-    const options = { requiredClaims: ['sub', 'exp'], issuer, audience }
+  /** Ends a token or key on every node, with all that is open by it, once the transaction is committed. */
+  async revoke(tx: Tx, credentialId: string, expiresAt: Date): Promise<void> {
+    await this.#revocations.revoke(tx, credentialId, expiresAt)
+  }
+
+  /** Calls back once, when a token or key ends before its time. Returns what calls it off. */
+  onRevoked(credential: Credential, end: () => void): () => void {
+    return this.#revocations.watch(credential, end)
+  }
+
+  async #verifyToken(token: string): Promise<Verified> {
+    const { payload, signedBy } = await this.#check(token)
+    const credential = { id: credentialOf(token, payload), signedBy }
+    if (await this.#revocations.isRevoked(credential.id)) throw revoked()
+    const endSeconds = Math.min(payload.exp! + this.#config.authClockSkewSeconds, maxTimeSeconds)
+    return {
+      user: await this.#user(this.#claims(payload)),
+      expiresAt: new Date(endSeconds * 1000),
+      scopes: null,
+      credential,
+    }
+  }
+
+  async #check(token: string): Promise<{ payload: JWTPayload; signedBy: string | null }> {
+    const { authIssuer: issuer, authAudience: audience, auth, authSecret, authClockSkewSeconds } = this.#config
+    const options = { requiredClaims: ['sub', 'exp'], issuer, audience, clockTolerance: authClockSkewSeconds }
     const { alg } = headerOf(token)
     try {
       // Which key is tried is decided by the kind of signature, so that none is ever checked with a key of another kind.
-      if (alg !== 'HS256' && this.#providerKeys) {
-        return (await jwtVerify(token, this.#providerKeys, { ...options, algorithms: providerAlgorithms })).payload
-      }
+      if (alg !== 'HS256' && this.#providerKeys) return await this.#providerKeys.verify(token, options)
       if (this.#providerKeys && auth === 'jwt' && !authSecret) throw refused()
-      return (await jwtVerify(token, this.#secret, { ...options, algorithms: ['HS256'] })).payload
+      const { payload } = await jwtVerify(token, this.#secret, { ...options, algorithms: ['HS256'] })
+      return { payload, signedBy: null }
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw new UnauthenticatedError('The token has expired. Sign in again.')
-      if (isFaultOfToken(error)) throw refused()
-      // the provider's keys can't be had now: the token may be as good as ever
+      if (error instanceof errors.JOSEError) throw refused()
       throw error
+    }
+  }
+
+  #isWithdrawn({ signedBy }: Credential): boolean {
+    return signedBy !== null && !this.#providerKeys!.has(signedBy)
+  }
+
+  /** What we take from a token, in a form that can be stored. */
+  #claims({ sub, name, admin }: JWTPayload): Pick<UserRow, 'subject' | 'name' | 'isAdmin'> {
+    if (typeof sub !== 'string' || sub === '' || [...sub].length > 255 || !sub.isWellFormed() || sub.includes('\0')) {
+      throw refused()
+    }
+    const called = typeof name === 'string' ? name.toWellFormed().replaceAll('\0', '').trim() : ''
+    const subject = normalized(sub)
+    return {
+      subject,
+      name: [...(called || sub)].slice(0, maxNameCharacters).join(''),
+      isAdmin: admin === true || this.#admins.has(subject),
     }
   }
 
   /** The token's user as it says; made at first sight, and changed where the token says otherwise than the last one. */
   async #user({ subject, name, isAdmin }: Pick<UserRow, 'subject' | 'name' | 'isAdmin'>): Promise<UserRow> {
-    const found = await this.#find(subject)
+    const found = await findUser(this.#storage.read, subject)
     if (found && found.name === name && found.isAdmin === isAdmin) return found
     if (found) {
       await this.#storage.transaction((tx) =>
@@ -138,21 +198,30 @@ export class Identity {
       lastSeenAt: null,
     }
     try {
-      await this.#storage.transaction((tx) => insert(tx, 'users', user))
-      return user
+      return await this.#storage.transaction(async (tx) => {
+        const first = await findUser(tx, subject)
+        if (!first) await insert(tx, 'users', user)
+        return first ?? user
+      })
     } catch (error) {
       // another request with a token of the same user was faster
-      const first = isUniqueViolation(error) && (await this.#find(subject))
+      const first = isUniqueViolation(error) && (await findUser(this.#storage.read, subject))
       if (!first) throw error
       return first
     }
   }
-
-  async #find(subject: string): Promise<UserRow | undefined> {
-    const [row] = await this.#storage.read.all(`SELECT ${userColumns('u')} FROM users u WHERE u.subject = ?`, [subject])
-    return row && userOf(row)
-  }
 }
+
+async function findUser(sql: Sql, subject: string): Promise<UserRow | undefined> {
+  const [row] = await sql.all(`SELECT ${userColumns('u')} FROM users u WHERE u.subject = ?`, [subject])
+  return row && userOf(row)
+}
+
+/** "Bearer" without a token is what a form sends that nobody has filled in yet. */
+export const isNobodys = (authorization: string | null | undefined): authorization is null | undefined | '' =>
+  authorization == null || /^(Bearer)? *$/i.test(authorization)
+
+const normalized = (subject: string): string => (isUuid(subject) ? subject.toLowerCase() : subject)
 
 function headerOf(token: string): { alg?: string } {
   try {
@@ -162,28 +231,15 @@ function headerOf(token: string): { alg?: string } {
   }
 }
 
-const isFaultOfToken = (error: unknown): boolean =>
-  error instanceof UnauthenticatedError ||
-  error instanceof errors.JWTClaimValidationFailed ||
-  error instanceof errors.JWTInvalid ||
-  error instanceof errors.JWSInvalid ||
-  error instanceof errors.JWSSignatureVerificationFailed ||
-  error instanceof errors.JOSEAlgNotAllowed ||
-  error instanceof errors.JOSENotSupported ||
-  error instanceof errors.JWKSNoMatchingKey ||
-  error instanceof errors.JWKSMultipleMatchingKeys
+/**
+ * By its own id where it has one; else by what is signed of it, since whoever holds a token can write its signature in
+ * other ways that are as good.
+ */
+function credentialOf(token: string, { iss, sub, jti }: JWTPayload): string {
+  const named = typeof jti === 'string' && jti !== ''
+  const identity = named ? JSON.stringify([iss ?? null, sub, jti]) : token.slice(0, token.lastIndexOf('.'))
+  return createHash('sha256').update(identity).digest('hex')
+}
 
 const refused = () => new UnauthenticatedError('The token is not valid here. Sign in again.')
-
-/** What we take from a token, in a form that can be stored. */
-function claims({ sub, name, admin }: JWTPayload): Pick<UserRow, 'subject' | 'name' | 'isAdmin'> {
-  if (typeof sub !== 'string' || sub === '' || [...sub].length > 255 || !sub.isWellFormed() || sub.includes('\0')) {
-    throw refused()
-  }
-  const called = typeof name === 'string' ? name.toWellFormed().replaceAll('\0', '').trim() : ''
-  return {
-    subject: isUuid(sub) ? sub.toLowerCase() : sub,
-    name: [...(called || sub)].slice(0, maxNameCharacters).join(''),
-    isAdmin: admin === true,
-  }
-}
+const revoked = () => new UnauthenticatedError('The token was revoked. Sign in again.')

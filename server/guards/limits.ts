@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Redis } from 'ioredis'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes, type RateLimiterAbstract } from 'rate-limiter-flexible'
 import type { Config } from '../config.ts'
-import { RateLimitedError } from '../errors.ts'
+import { RateLimitedError, UnauthenticatedError } from '../errors.ts'
 
 /** Counts over all nodes where there is Redis; while that is away, each node for itself. */
 function perMinute(points: number, name: string, redis: Redis | null): RateLimiterAbstract {
@@ -19,6 +19,11 @@ function perMinute(points: number, name: string, redis: Redis | null): RateLimit
   })
 }
 
+type Settings = Pick<
+  Config,
+  'rateLimitPerMinute' | 'rateLimitPerMinutePerAddress' | 'mutationsPerMinute' | 'wrongTokensPerMinutePerAddress'
+>
+
 const wrongInvitationsPerMinute = 10
 const typingPerMinute = 600
 
@@ -29,36 +34,75 @@ export class Limits {
   readonly #signIns: RateLimiterAbstract
   readonly #wrongInvitations: RateLimiterAbstract
   readonly #typing: RateLimiterAbstract
+  readonly #mutations: RateLimiterAbstract
+  readonly #maxWrongTokens: number
+  /** For this node alone: it is asked for each request, and must not cost a way to Redis. */
+  readonly #wrongTokens = new LRUCache<string, number>({ max: 50_000, ttl: 60_000, noUpdateTTL: true })
   readonly #counted = new LRUCache<string, true>({ max: 50_000, ttl: 60_000 })
 
   /** @param redis counts for all nodes together; null for a single one */
-  constructor(config: Pick<Config, 'rateLimitPerMinute' | 'rateLimitPerMinutePerAddress'>, redis: Redis | null = null) {
+  constructor(config: Settings, redis: Redis | null = null) {
     this.#messagesOfUser = perMinute(config.rateLimitPerMinute, 'messages-of-user', redis)
     this.#messagesOfAddress = perMinute(config.rateLimitPerMinutePerAddress, 'messages-of-address', redis)
     this.#signIns = perMinute(config.rateLimitPerMinutePerAddress, 'sign-ins', redis)
     this.#wrongInvitations = perMinute(wrongInvitationsPerMinute, 'wrong-invitations', redis)
     this.#typing = perMinute(typingPerMinute, 'typing', redis)
+    // who may send more messages than that must be able to make the sessions for them
+    const mutations = Math.max(config.mutationsPerMinute, config.rateLimitPerMinute)
+    this.#mutations = perMinute(mutations, 'mutations', redis)
+    this.#maxWrongTokens = config.wrongTokensPerMinutePerAddress
   }
 
   /**
    * Counts a message for its author and their address; one that is sent again under its id is counted once.
+   * @returns what takes it back, where it is refused for another reason
    * @throws RateLimitedError
    */
-  async message(userId: string, address: string, messageId: string): Promise<void> {
+  async message(userId: string, address: string, messageId: string): Promise<() => Promise<void>> {
     const key = `${userId} ${messageId}`
-    if (this.#counted.has(key)) return
+    if (this.#counted.has(key)) return async () => undefined
     // noted before anything is awaited: the repeats may be under way at the same time
     this.#counted.set(key, true)
-    try {
-      await take(this.#messagesOfUser, userId, 'You are sending messages too fast.')
-      try {
-        await take(this.#messagesOfAddress, address, 'Too many messages are sent from your address.')
-      } catch (error) {
-        await this.#messagesOfUser.reward(userId)
-        throw error
-      }
-    } catch (error) {
+    const giveBack = async (...of: [RateLimiterAbstract, string][]): Promise<void> => {
       this.#counted.delete(key)
+      await Promise.all(of.map(([limiter, whose]) => limiter.reward(whose)))
+    }
+    // both at once: each may be a way to Redis
+    const [ofUser, ofAddress] = await Promise.allSettled([
+      take(this.#messagesOfUser, userId, 'You are sending messages too fast.'),
+      take(this.#messagesOfAddress, address, 'Too many messages are sent from your address.'),
+    ])
+    if (ofUser.status === 'fulfilled' && ofAddress.status === 'fulfilled')
+      return () => giveBack([this.#messagesOfUser, userId], [this.#messagesOfAddress, address])
+    if (ofUser.status === 'fulfilled') await giveBack([this.#messagesOfUser, userId])
+    else if (ofAddress.status === 'fulfilled') await giveBack([this.#messagesOfAddress, address])
+    else await giveBack()
+    throw ofUser.status === 'rejected' ? ofUser.reason : (ofAddress as PromiseRejectedResult).reason
+  }
+
+  /**
+   * Counts any other change that a user makes.
+   * @throws RateLimitedError
+   */
+  async mutation(userId: string): Promise<void> {
+    await take(this.#mutations, userId, 'You are changing things too fast.')
+  }
+
+  /**
+   * Finds out by `verify` who asks with a token, unless their address has sent too many wrong ones: those that follow are
+   * not looked at.
+   * @param token null, undefined or empty for the anonymous, whom this does not concern
+   * @throws RateLimitedError, or what `verify` throws
+   */
+  async token<Verified>(address: string, token: unknown, verify: () => Promise<Verified>): Promise<Verified> {
+    if (token == null || token === '') return verify()
+    if ((this.#wrongTokens.get(address) ?? 0) >= this.#maxWrongTokens)
+      throw tooMany('Too many wrong tokens came from your address.', this.#wrongTokens.getRemainingTTL(address))
+    try {
+      return await verify()
+    } catch (error) {
+      if (error instanceof UnauthenticatedError)
+        this.#wrongTokens.set(address, (this.#wrongTokens.get(address) ?? 0) + 1)
       throw error
     }
   }

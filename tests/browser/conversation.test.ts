@@ -105,7 +105,7 @@ test('whoever is signed out is told so, and finds what they were writing', async
   await page.waitForURL(/\/s\//)
   await untilComplete(page)
   await composer(page).fill('not sent yet')
-  await page.evaluate(() => localStorage.setItem('parley.token', 'nobody knows it'))
+  await page.context().addCookies([{ name: 'parley_token', value: 'nobody-knows-it', url: app.url }])
   await page.reload()
   await page.getByRole('alert').getByText('You were signed out; you go on as a new guest').waitFor()
   await page.getByRole('button', { name: 'To the start' }).click()

@@ -25,7 +25,7 @@ beforeAll(async () => {
   sessionId = await createSession()
   for (let index = 1; index <= count; index++) await send(index)
   context = await chromium.browser.newContext({ viewport: { width: 1280, height: 800 } })
-  await context.addInitScript((token) => localStorage.setItem('parley.token', token), ada.token)
+  await context.addCookies([{ name: 'parley_token', value: ada.token, url: app.url }])
   page = await context.newPage()
   await page.goto(`${app.url}/s/${sessionId}`)
   await message(count).waitFor()

@@ -34,7 +34,7 @@ test('what was written without a network outlives a reload, and is sent once, un
   await say(page, 'Hello. [[tokens=3 seed=first]]')
   await page.locator('article[data-status="COMPLETE"]').nth(1).waitFor()
   const address = page.url()
-  const token = await page.evaluate(() => localStorage.getItem('parley.token')!)
+  const token = (await context.cookies()).find(({ name }) => name === 'parley_token')!.value
 
   await context.setOffline(true)
   const unsent = page.locator('article[data-status="UNSENT"]')

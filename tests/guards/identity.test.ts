@@ -24,8 +24,11 @@ describe.each(databases)('tokens on %s', (database) => {
 
   test('a guest is who their token says, for 30 days', async () => {
     const guest = await house.user('Grace')
-    const { user, expiresAt } = await fresh().verify(await fresh().signIn(guest))
+    const [token, other] = [await fresh().signIn(guest), await fresh().signIn(guest)]
+    const { user, expiresAt, credential } = await fresh().verify(token)
     expect(user).toEqual(guest)
+    // each can be ended by itself
+    expect((await fresh().verify(other)).credential.id).not.toBe(credential.id)
     expect((expiresAt.getTime() - Date.now()) / 86_400_000).toBeCloseTo(30, 1)
   })
 
@@ -49,7 +52,38 @@ describe.each(databases)('tokens on %s', (database) => {
     expect((await fresh().verify(await sign({ sub: 'renamed', name: 'After' }))).user.isAdmin).toBe(false)
   })
 
-  test('a token that was verified costs no query until it ends', async () => {
+  test('an admin is who is named by the settings, as subject of a token or as id of a guest, from the next token on', async () => {
+    const guest = await house.user('Operator')
+    const adminSubjects = ['auth0|root', guest.id.toUpperCase()]
+    const named = new Identity({ ...house.services.config, adminSubjects }, house.services.storage, secret)
+    for (const token of [await sign({ sub: 'auth0|root' }), await fresh().signIn(guest)])
+      expect((await named.verify(token)).user.isAdmin).toBe(true)
+    for (const sub of ['auth0|roo', 'AUTH0|ROOT', 'root'])
+      expect((await named.verify(await sign({ sub }))).user.isAdmin).toBe(false)
+    // and no longer than that
+    expect((await fresh().verify(await fresh().signIn(guest))).user.isAdmin).toBe(false)
+  })
+
+  test('a token may begin and end as much earlier or later as clocks may differ', async () => {
+    const now = Math.floor(Date.now() / 1000)
+    const lenient = new Identity({ ...house.services.config, authClockSkewSeconds: 30 }, house.services.storage, secret)
+    const exp = now - 20
+    const { expiresAt } = await lenient.verify(await sign({ sub: 'skewed', exp }))
+    expect(expiresAt.getTime()).toBe((exp + 30) * 1000)
+    await lenient.verify(await sign({ sub: 'skewed', nbf: now + 20 }))
+    for (const claims of [{ exp: now - 40 }, { nbf: now + 40 }])
+      await expect(lenient.verify(await sign({ sub: 'skewed', ...claims }))).rejects.toThrow(UnauthenticatedError)
+    for (const claims of [{ exp }, { nbf: now + 20 }])
+      await expect(fresh().verify(await sign({ sub: 'skewed', ...claims }))).rejects.toThrow(UnauthenticatedError)
+  })
+
+  test('a token whose end is beyond all dates is a token', async () => {
+    const identity = fresh()
+    const token = await sign({ sub: 'eternal', exp: 1e300 })
+    for (let n = 0; n < 2; n++) expect((await identity.verify(token)).expiresAt.getUTCFullYear()).toBe(9999)
+  })
+
+  test('a token that was verified costs no query for a while', async () => {
     const identity = fresh()
     const token = await sign({ sub: 'cached', name: 'C' })
     await identity.verify(token)

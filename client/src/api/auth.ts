@@ -1,25 +1,33 @@
-import { createStore, type Store } from '../../library/store.ts'
+const key = 'parley.viewer'
+const formerKey = 'parley.token'
 
-const key = 'parley.token'
-
-/** The viewer's token, kept in this browser and shared by its tabs. */
-export interface TokenStore extends Store<string | undefined> {
-  close(): void
+/**
+ * What this browser's tabs tell each other about who is signed in. The token itself lies in a cookie that no script can
+ * read.
+ */
+export interface KnownViewer {
+  /** Id of who was signed in last. */
+  get(): string | undefined
+  set(id: string): void
+  /** Called when another tab has signed in as someone else. Returns what calls it off. */
+  onChange(callback: () => void): () => void
+  /** The token that an earlier version of this page kept where scripts can read it. */
+  formerToken(): string | undefined
+  forgetFormerToken(): void
 }
 
-export function createTokenStore(storage: Storage = localStorage): TokenStore {
-  const store = createStore(storage.getItem(key) ?? undefined)
-  const follow = (event: StorageEvent) => {
-    if (event.key === key) store.set(event.newValue ?? undefined)
-  }
-  window.addEventListener('storage', follow)
+export function createKnownViewer(storage: Storage = localStorage): KnownViewer {
   return {
-    ...store,
-    set(token) {
-      if (token === undefined) storage.removeItem(key)
-      else storage.setItem(key, token)
-      store.set(token)
+    get: () => storage.getItem(key) ?? undefined,
+    set: (id) => storage.setItem(key, id),
+    onChange(callback) {
+      const follow = (event: StorageEvent) => {
+        if (event.key === key) callback()
+      }
+      window.addEventListener('storage', follow)
+      return () => window.removeEventListener('storage', follow)
     },
-    close: () => window.removeEventListener('storage', follow),
+    formerToken: () => storage.getItem(formerKey) ?? undefined,
+    forgetFormerToken: () => storage.removeItem(formerKey),
   }
 }

@@ -34,15 +34,14 @@ export interface Parley {
   close(): void
 }
 
-export function createParley(viewer: Viewer, token: string): Parley {
+export function createParley(viewer: Viewer): Parley {
   const deltas = createDeltaStore()
   const presence = createPresenceStore()
   const client = createParleyClient({
     url: location.origin,
-    token,
     exchanges: [createCache()],
     intercept: interceptEvents(deltas, presence),
-    outbox: { document: SendMessage },
+    outbox: { document: SendMessage, owner: viewer.id },
   })
   const { connection, outbox } = client
 

@@ -1,13 +1,12 @@
-import { Client, fetchExchange } from 'urql'
-import { SignInAsGuest, Viewer as ViewerQuery } from '../people/operations.ts'
-import { codeOf, outcomeOf, sentenceOf } from './errors.ts'
+import { Client, fetchExchange, type CombinedError } from 'urql'
+import { SignIn as SignInMutation, SignInAsGuest, Viewer as ViewerQuery } from '../people/operations.ts'
+import { outcomeOf, sentenceOf } from './errors.ts'
 import type { Viewer } from './parley.ts'
 
 export type SignIn =
   | {
       state: 'signedIn'
       viewer: Viewer
-      token: string
       /** Someone else was signed in until now. */
       isReplaced?: boolean
     }
@@ -15,31 +14,38 @@ export type SignIn =
   | { state: 'needsToken'; message: string }
   | { state: 'failed'; message: string }
 
-/** Who the token says, or a new guest where there is no token or the server doesn't know it any more. */
-export async function signIn(token: string | undefined): Promise<SignIn> {
-  if (token !== undefined) {
-    const { data, error } = await clientFor(token).query(ViewerQuery, {})
-    if (data?.viewer) return { state: 'signedIn', viewer: data.viewer, token }
-    if (error && codeOf(error) !== 'UNAUTHENTICATED') return { state: 'failed', message: sentenceOf(error) }
-    const next = await signInAsGuest()
-    return next.state === 'signedIn' ? { ...next, isReplaced: true } : next
-  }
-  return signInAsGuest()
+/**
+ * Who the browser's cookie says, or a new guest where it says nobody, or nobody any more.
+ * @param formerId who was signed in before, as far as is known
+ */
+export async function signIn(formerId: string | undefined): Promise<SignIn> {
+  const { data, error } = await newClient().query(ViewerQuery, {})
+  if (error) return failed(error)
+  const next = data?.viewer ? signedIn(data.viewer) : await signInAsGuest()
+  const isReplaced = next.state === 'signedIn' && formerId !== undefined && next.viewer.id !== formerId
+  return isReplaced ? { ...next, isReplaced } : next
+}
+
+/** Has the browser keep a token from elsewhere. */
+export async function signInBy(token: string): Promise<SignIn> {
+  const { data, error } = await newClient().mutation(SignInMutation, { input: { token } })
+  const outcome = outcomeOf(data?.signIn, error)
+  if (outcome.ok) return signedIn(outcome.value.user)
+  return outcome.code === 'INVALID_INPUT'
+    ? { state: 'needsToken', message: 'The server doesn’t take this token. Ask for another one.' }
+    : { state: 'failed', message: outcome.message }
 }
 
 async function signInAsGuest(): Promise<SignIn> {
   const name = `Guest ${1000 + Math.floor(Math.random() * 9000)}`
-  const { data, error } = await clientFor().mutation(SignInAsGuest, { input: { name } })
+  const { data, error } = await newClient().mutation(SignInAsGuest, { input: { name, keepInCookie: true } })
   const outcome = outcomeOf(data?.signInAsGuest, error)
-  if (outcome.ok) return { state: 'signedIn', viewer: outcome.value.user, token: outcome.value.token }
+  if (outcome.ok) return signedIn(outcome.value.user)
   return { state: outcome.code === 'FORBIDDEN' ? 'needsToken' : 'failed', message: outcome.message }
 }
 
-function clientFor(token?: string): Client {
-  return new Client({
-    url: '/graphql',
-    preferGetMethod: false,
-    exchanges: [fetchExchange],
-    fetchOptions: token ? { headers: { authorization: `Bearer ${token}` } } : {},
-  })
-}
+const signedIn = (viewer: Viewer): SignIn => ({ state: 'signedIn', viewer })
+const failed = (error: CombinedError): SignIn => ({ state: 'failed', message: sentenceOf(error) })
+
+/** One that remembers nothing of who asked before. */
+const newClient = () => new Client({ url: '/graphql', preferGetMethod: false, exchanges: [fetchExchange] })

@@ -27,6 +27,23 @@ export const SignInAsGuest = graphql(`
   }
 `)
 
+export const SignIn = graphql(`
+  mutation SignIn($input: SignInInput!) {
+    signIn(input: $input) {
+      ... on SignInSuccess {
+        user {
+          id
+          name
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`)
+
 export const ParticipantFields = graphql(`
   fragment ParticipantFields on Participant {
     user {
