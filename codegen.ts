@@ -1,5 +1,17 @@
 import type { CodegenConfig } from '@graphql-codegen/cli'
 import { preset } from '@graphql-codegen/client-preset'
+import type { DocumentNode } from 'graphql'
+import { collectOperations } from './server/http/persistedOperations.ts'
+
+const persistedOperations = {
+  plugins: [{ persistedOperations: {} }],
+  pluginMap: {
+    persistedOperations: {
+      plugin: (_schema: unknown, documents: { document?: DocumentNode }[]) =>
+        JSON.stringify(collectOperations(documents.flatMap(({ document }) => document ?? [])), null, 2) + '\n',
+    },
+  },
+}
 
 /** Typed documents for the web client and the client library; plain erasable TypeScript, so Node can run it as it is. */
 const config: CodegenConfig = {
@@ -20,6 +32,13 @@ const config: CodegenConfig = {
           JSONObject: 'Record<string, unknown>',
         },
         importExtension: '.ts',
+      },
+    },
+    'client/gql/persistedOperations.json': {
+      preset: {
+        buildGeneratesSection: ({ baseOutputDir, schema, documents, config }) => [
+          { filename: baseOutputDir, schema, documents, config, ...persistedOperations },
+        ],
       },
     },
   },

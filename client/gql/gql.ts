@@ -14,12 +14,15 @@ import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-
  * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
  */
 type Documents = {
+    "\n  mutation DeliverMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      __typename\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": typeof types.DeliverMessageDocument,
+    "\n  query WhoAmI {\n    viewer {\n      id\n    }\n  }\n": typeof types.WhoAmIDocument,
     "\n  fragment MessageFields on Message {\n    id\n    role\n    content\n    status\n    author {\n      id\n      name\n    }\n    parent {\n      id\n    }\n    model {\n      id\n      name\n      provider {\n        name\n      }\n    }\n    generation {\n      id\n      status\n      responseTimeMs\n    }\n    usage {\n      totalTokens\n      isEstimated\n    }\n    error {\n      code\n      message\n    }\n    createdAt\n  }\n": typeof types.MessageFieldsFragmentDoc,
     "\n  query OlderMessages($id: ID!, $before: String!) {\n    session(id: $id) {\n      id\n      messages(last: 50, before: $before) {\n        edges {\n          cursor\n          node {\n            ...MessageFields\n          }\n        }\n        pageInfo {\n          hasPreviousPage\n          startCursor\n        }\n      }\n    }\n  }\n": typeof types.OlderMessagesDocument,
     "\n  mutation SendMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      ... on SendMessageSuccess {\n        sent {\n          ...MessageFields\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": typeof types.SendMessageDocument,
     "\n  mutation StopGeneration($input: StopGenerationInput!) {\n    stopGeneration(input: $input) {\n      ... on StopGenerationSuccess {\n        generation {\n          id\n          status\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": typeof types.StopGenerationDocument,
     "\n  query Viewer {\n    viewer {\n      id\n      name\n    }\n  }\n": typeof types.ViewerDocument,
     "\n  mutation SignInAsGuest($input: SignInAsGuestInput!) {\n    signInAsGuest(input: $input) {\n      ... on SignInAsGuestSuccess {\n        token\n        user {\n          id\n          name\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": typeof types.SignInAsGuestDocument,
+    "\n  mutation SignIn($input: SignInInput!) {\n    signIn(input: $input) {\n      ... on SignInSuccess {\n        user {\n          id\n          name\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": typeof types.SignInDocument,
     "\n  fragment ParticipantFields on Participant {\n    user {\n      id\n      name\n    }\n    role\n    isOnline\n  }\n": typeof types.ParticipantFieldsFragmentDoc,
     "\n  mutation InviteToSession($input: InviteToSessionInput!) {\n    inviteToSession(input: $input) {\n      ... on InviteToSessionSuccess {\n        token\n        expiresAt\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": typeof types.InviteToSessionDocument,
     "\n  mutation JoinSession($input: JoinSessionInput!) {\n    joinSession(input: $input) {\n      ... on JoinSessionSuccess {\n        session {\n          ...ListedSession\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": typeof types.JoinSessionDocument,
@@ -37,12 +40,15 @@ type Documents = {
     "\n  query Providers {\n    providers {\n      name\n      status\n      models {\n        id\n        name\n        provider {\n          name\n        }\n      }\n    }\n  }\n": typeof types.ProvidersDocument,
 };
 const documents: Documents = {
+    "\n  mutation DeliverMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      __typename\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": types.DeliverMessageDocument,
+    "\n  query WhoAmI {\n    viewer {\n      id\n    }\n  }\n": types.WhoAmIDocument,
     "\n  fragment MessageFields on Message {\n    id\n    role\n    content\n    status\n    author {\n      id\n      name\n    }\n    parent {\n      id\n    }\n    model {\n      id\n      name\n      provider {\n        name\n      }\n    }\n    generation {\n      id\n      status\n      responseTimeMs\n    }\n    usage {\n      totalTokens\n      isEstimated\n    }\n    error {\n      code\n      message\n    }\n    createdAt\n  }\n": types.MessageFieldsFragmentDoc,
     "\n  query OlderMessages($id: ID!, $before: String!) {\n    session(id: $id) {\n      id\n      messages(last: 50, before: $before) {\n        edges {\n          cursor\n          node {\n            ...MessageFields\n          }\n        }\n        pageInfo {\n          hasPreviousPage\n          startCursor\n        }\n      }\n    }\n  }\n": types.OlderMessagesDocument,
     "\n  mutation SendMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      ... on SendMessageSuccess {\n        sent {\n          ...MessageFields\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": types.SendMessageDocument,
     "\n  mutation StopGeneration($input: StopGenerationInput!) {\n    stopGeneration(input: $input) {\n      ... on StopGenerationSuccess {\n        generation {\n          id\n          status\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": types.StopGenerationDocument,
     "\n  query Viewer {\n    viewer {\n      id\n      name\n    }\n  }\n": types.ViewerDocument,
     "\n  mutation SignInAsGuest($input: SignInAsGuestInput!) {\n    signInAsGuest(input: $input) {\n      ... on SignInAsGuestSuccess {\n        token\n        user {\n          id\n          name\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": types.SignInAsGuestDocument,
+    "\n  mutation SignIn($input: SignInInput!) {\n    signIn(input: $input) {\n      ... on SignInSuccess {\n        user {\n          id\n          name\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": types.SignInDocument,
     "\n  fragment ParticipantFields on Participant {\n    user {\n      id\n      name\n    }\n    role\n    isOnline\n  }\n": types.ParticipantFieldsFragmentDoc,
     "\n  mutation InviteToSession($input: InviteToSessionInput!) {\n    inviteToSession(input: $input) {\n      ... on InviteToSessionSuccess {\n        token\n        expiresAt\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": types.InviteToSessionDocument,
     "\n  mutation JoinSession($input: JoinSessionInput!) {\n    joinSession(input: $input) {\n      ... on JoinSessionSuccess {\n        session {\n          ...ListedSession\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n": types.JoinSessionDocument,
@@ -77,6 +83,14 @@ export function graphql(source: string): unknown;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
+export function graphql(source: "\n  mutation DeliverMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      __typename\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation DeliverMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      __typename\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query WhoAmI {\n    viewer {\n      id\n    }\n  }\n"): (typeof documents)["\n  query WhoAmI {\n    viewer {\n      id\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
 export function graphql(source: "\n  fragment MessageFields on Message {\n    id\n    role\n    content\n    status\n    author {\n      id\n      name\n    }\n    parent {\n      id\n    }\n    model {\n      id\n      name\n      provider {\n        name\n      }\n    }\n    generation {\n      id\n      status\n      responseTimeMs\n    }\n    usage {\n      totalTokens\n      isEstimated\n    }\n    error {\n      code\n      message\n    }\n    createdAt\n  }\n"): (typeof documents)["\n  fragment MessageFields on Message {\n    id\n    role\n    content\n    status\n    author {\n      id\n      name\n    }\n    parent {\n      id\n    }\n    model {\n      id\n      name\n      provider {\n        name\n      }\n    }\n    generation {\n      id\n      status\n      responseTimeMs\n    }\n    usage {\n      totalTokens\n      isEstimated\n    }\n    error {\n      code\n      message\n    }\n    createdAt\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
@@ -98,6 +112,10 @@ export function graphql(source: "\n  query Viewer {\n    viewer {\n      id\n   
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation SignInAsGuest($input: SignInAsGuestInput!) {\n    signInAsGuest(input: $input) {\n      ... on SignInAsGuestSuccess {\n        token\n        user {\n          id\n          name\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation SignInAsGuest($input: SignInAsGuestInput!) {\n    signInAsGuest(input: $input) {\n      ... on SignInAsGuestSuccess {\n        token\n        user {\n          id\n          name\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation SignIn($input: SignInInput!) {\n    signIn(input: $input) {\n      ... on SignInSuccess {\n        user {\n          id\n          name\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation SignIn($input: SignInInput!) {\n    signIn(input: $input) {\n      ... on SignInSuccess {\n        user {\n          id\n          name\n        }\n      }\n      ... on Error {\n        code\n        message\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

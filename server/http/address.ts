@@ -1,21 +1,34 @@
 import type { IncomingMessage } from 'node:http'
-import { isIP, type BlockList } from 'node:net'
+import { isIP } from 'node:net'
+import { TLSSocket } from 'node:tls'
 
 /**
- * The address that a request comes from: of the connection, or, where that is one of our own proxies, what the nearest
- * proxy that is not ours, or else the client, was seen as. What stands further left in `X-Forwarded-For` anyone can write.
+ * The address that a request comes from: of the connection, or, behind so many proxies of ours, what the outermost of
+ * them saw. What stands further left in `X-Forwarded-For` anyone can write.
  */
-export function addressOf(request: IncomingMessage, proxies: BlockList): string {
-  const seen = [...String(request.headers['x-forwarded-for'] ?? '').split(','), request.socket.remoteAddress ?? '']
-  let address = ''
-  for (const entry of seen.reverse()) {
-    const next = withoutMapping(entry.trim())
+export function addressOf(request: IncomingMessage, hops: number): string {
+  const own = withoutMapping(request.socket.remoteAddress ?? '')
+  if (hops === 0) return own
+  let address = own
+  for (const entry of entriesOf(request, 'x-forwarded-for').reverse().slice(0, hops)) {
+    const next = withoutMapping(entry)
     if (!isIP(next)) break
     address = next
-    if (!proxies.check(next, isIP(next) === 6 ? 'ipv6' : 'ipv4')) break
   }
   return address
 }
+
+/** Whether a request came by https: over the connection itself, or, behind so many proxies, to the outermost of them. */
+export function cameByHttps(request: IncomingMessage, hops: number): boolean {
+  if (hops === 0) return request.socket instanceof TLSSocket
+  const seen = entriesOf(request, 'x-forwarded-proto').slice(-hops)
+  return seen[0]?.toLowerCase() === 'https'
+}
+
+const entriesOf = ({ headers }: IncomingMessage, name: string): string[] =>
+  String(headers[name] ?? '')
+    .split(',')
+    .map((entry) => entry.trim())
 
 /** A socket that listens for both kinds shows 10.0.0.1 as ::ffff:10.0.0.1. */
 const withoutMapping = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '')

@@ -1,51 +1,72 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import sirv from 'sirv'
+import type { Config } from '../config.ts'
 import type { Services } from '../context.ts'
-import { createContext } from '../resolvers/createContext.ts'
+import { askerOf, createContext } from '../resolvers/createContext.ts'
 import { health } from '../resolvers/health.ts'
-import { addressOf } from './address.ts'
-import type { Yoga } from './yoga.ts'
+import { addressOf, cameByHttps } from './address.ts'
+import { isOwnPage } from './cookie.ts'
+import { asksForPage, createGraphiql, servesGraphiql } from './graphiql.ts'
+import { pagePolicy, setSecurityHeaders } from './headers.ts'
+import { answerMetrics } from './metrics.ts'
+import type { RequestListenerWith } from './plainPost.ts'
+import { beginTrail } from './trail.ts'
+import type { GraphqlServer } from './yoga.ts'
 
 export interface RouterParts {
   services: Services
-  yoga: Yoga
+  graphqlServer: GraphqlServer
   /** Folder of the built web client; null serves none. */
   clientFolder: string | null
   /** False once the server is stopping. */
   isReady(): boolean
 }
 
-const pagePolicy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  "img-src 'self' data:",
-  "font-src 'self'",
-  "connect-src 'self'",
-  "manifest-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
-
 /** `/graphql`, GraphiQL, health and the web client; anything else is the client's to route. */
 export function createHttpServer(parts: RouterParts): Server {
-  const { services, yoga, clientFolder } = parts
+  const { services, graphqlServer, clientFolder } = parts
+  const { config } = services
   const files = clientFolder === null ? null : serveClient(clientFolder)
+  const graphiql = servesGraphiql(config) ? createGraphiql() : null
   return createServer((request, response) => {
-    response.setHeader('x-content-type-options', 'nosniff')
-    response.setHeader('referrer-policy', 'no-referrer')
+    setSecurityHeaders(response, cameByHttps(request, config.trustProxy))
     const path = pathOf(request)
-    if (path === '/graphql') return graphql(request, response, yoga, addressOf(request, services.config.trustedProxies))
+    beginTrail(services, request, response, routeOf(path, files !== null))
+    if (path === '/graphql') {
+      if (graphiql && asksForPage(request))
+        return void graphiql(response).catch((error: unknown) => {
+          services.logger.error('GraphiQL could not be made', { error })
+          answer(response, 500, { error: 'GraphiQL is not there. The log of the server says why.' })
+        })
+      if (request.method !== 'POST' && !isTakenByGet(request, config)) return onlyPost(request, response)
+      return graphql(request, response, graphqlServer, addressOf(request, config.trustProxy))
+    }
     if (path === '/health/live') return answer(response, 200, { status: 'live' })
     if (path === '/health/ready') return void ready(response, parts)
+    if (path === '/metrics') return void answerMetrics(services, request, response)
     if (files && (request.method === 'GET' || request.method === 'HEAD')) return files(request, response)
-    services.logger.debug('not found', { method: request.method, path })
     answer(response, 404, { error: 'There is nothing here. The API is at /graphql.' })
   })
 }
 
-function graphql(request: IncomingMessage, response: ServerResponse, yoga: Yoga, address: string): void {
+/** Not in production, and never for what a page of another site links to or shows. */
+const isTakenByGet = (request: IncomingMessage, { getQueries, nodeEnv, allowedOrigins }: Config): boolean =>
+  request.method === 'GET' &&
+  (getQueries ?? (nodeEnv === 'production' ? 'off' : 'on')) === 'on' &&
+  isOwnPage(request, allowedOrigins)
+
+function onlyPost(request: IncomingMessage, response: ServerResponse): void {
+  request.resume()
+  response.setHeader('allow', 'POST')
+  answer(response, 405, { errors: [{ message: 'Send the operation by POST, as application/json.' }] })
+}
+
+function graphql(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { yoga, answerPost }: GraphqlServer,
+  address: string,
+): void {
   // Yoga makes a URL of it, and would answer one that is none with a stack
   if (!URL.canParse(`http://${request.headers.host || 'localhost'}${request.url}`)) {
     request.resume()
@@ -56,17 +77,12 @@ function graphql(request: IncomingMessage, response: ServerResponse, yoga: Yoga,
     request.resume()
     return answer(response, 415, { errors: [{ message: 'Send the operation as application/json.' }] })
   }
-  void (yoga as unknown as (request: IncomingMessage, response: ServerResponse, context: object) => unknown)(
-    request,
-    response,
-    { address },
-  )
+  if (request.method === 'POST') return void answerPost(request, response, address)
+  void (yoga as unknown as RequestListenerWith)(request, response, { address })
 }
 
 async function ready(response: ServerResponse, { services, isReady }: RouterParts): Promise<void> {
-  const { status } = isReady()
-    ? await health(createContext(services, { viewer: null, expiresAt: null, address: '' }))
-    : { status: 'UNHEALTHY' }
+  const { status } = isReady() ? await health(createContext(services, askerOf(null, ''))) : { status: 'UNHEALTHY' }
   answer(response, status === 'UNHEALTHY' ? 503 : 200, { status: status.toLowerCase() })
 }
 
@@ -77,15 +93,17 @@ function serveClient(folder: string): RequestListener {
     // looks at the folder each time: sirv would fail, uncaught, on a file that it remembers and a newer build removed
     dev: true,
     setHeaders(response, path) {
-      response.setHeader('content-security-policy', pagePolicy)
       response.setHeader(
         'cache-control',
         path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
       )
     },
   })
-  return (request, response) =>
+  return (request, response) => {
+    // before sirv, which sets none of its headers on a 304: the browser would take the stricter one for the page it has
+    response.setHeader('content-security-policy', pagePolicy)
     serve(request, response, () => answer(response, 404, { error: 'There is no such file.' }))
+  }
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {
@@ -94,3 +112,8 @@ function answer(response: ServerResponse, status: number, body: object): void {
 }
 
 export const pathOf = (request: IncomingMessage): string => (request.url ?? '/').split('?', 1)[0]!
+
+const routes = ['/graphql', '/health/live', '/health/ready', '/metrics']
+
+/** What a request is counted under: paths are as many as anyone likes to ask for. */
+const routeOf = (path: string, hasPage: boolean): string => (routes.includes(path) ? path : hasPage ? 'page' : 'none')

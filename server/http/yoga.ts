@@ -1,5 +1,4 @@
-import { maxDepthPlugin } from '@escape.tech/graphql-armor-max-depth'
-import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   getOperationAST,
   GraphQLError,
@@ -8,23 +7,36 @@ import {
   NoSchemaIntrospectionCustomRule,
   validate,
 } from 'graphql'
-import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
+import { createYoga, type Plugin, type YogaServerInstance, type YogaServerOptions } from 'graphql-yoga'
 import type { Config } from '../config.ts'
 import type { Context, Services } from '../context.ts'
-import { ParleyError } from '../errors.ts'
 import { createContext, type Asker } from '../resolvers/createContext.ts'
 import type { Compiler } from '../schema/compile.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { schema } from '../schema/schema.ts'
-import { exampleTabs } from './exampleOperations.ts'
+import { observe } from './observe.ts'
+import { limitOperations } from './operationLimits.ts'
+import { onlyPersisted, PersistedOperations, type OperationParams } from './persistedOperations.ts'
+import { createPlainPost, type AnswerPost } from './plainPost.ts'
+import { contextOf } from './whoAsks.ts'
 
 /** What the transports know of a request before it is parsed: the WebSocket server has the asker already. */
 export interface RequestContext {
   address: string
   asker?: Asker
+  /** Of Node's server, over HTTP. */
+  req?: IncomingMessage
+  res?: ServerResponse
 }
 
 export type Yoga = YogaServerInstance<RequestContext, Context>
+
+export interface GraphqlServer {
+  yoga: Yoga
+  answerPost: AnswerPost
+  /** The text that a request over WebSocket means, which may say it by an id. */
+  textOf(params: OperationParams & { query: string }): string
+}
 
 export const isProduction = (config: Config): boolean => config.nodeEnv === 'production'
 
@@ -32,18 +44,14 @@ export const isProduction = (config: Config): boolean => config.nodeEnv === 'pro
 export type Subscribe = (args: ExecutionArgs) => Promise<AsyncIterable<ExecutionResult> | ExecutionResult>
 
 /** Parsing, validation, limits and execution, the same for HTTP, Server-Sent Events and WebSocket. */
-export function createGraphqlServer(services: Services, compiler: Compiler, subscribe: Subscribe): Yoga {
+export function createGraphqlServer(services: Services, compiler: Compiler, subscribe: Subscribe): GraphqlServer {
   const { config, logger } = services
-  return createYoga<RequestContext, Context>({
+  const persisted = config.persistedOnly ? PersistedOperations.read() : null
+  const options: YogaServerOptions<RequestContext, Context> = {
     schema,
-    context: async ({ request, address, asker }) =>
-      createContext(services, asker ?? (await whoAsks(services, request, address))),
-    graphiql:
-      (config.graphiql ?? (isProduction(config) ? 'off' : 'on')) === 'on'
-        ? { title: 'Parley', defaultTabs: exampleTabs, subscriptionsProtocol: 'WS', shouldPersistHeaders: true }
-        : false,
-    // loaded when somebody opens it: it is a page of nine megabytes
-    renderGraphiQL: async (options) => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options),
+    context: ({ req, res, address, asker }) =>
+      asker ? createContext(services, asker) : contextOf(services, req!, res!, address),
+    graphiql: false,
     maskedErrors: {
       maskError: (error) => toGraphQLError(error, (cause) => logger.error('an operation failed', { error: cause })),
     },
@@ -54,9 +62,9 @@ export function createGraphqlServer(services: Services, compiler: Compiler, subs
     landingPage: false,
     logging: false,
     plugins: [
-      limitCharacters(config.maxQueryCharacters),
-      maxTokensPlugin({ n: config.maxQueryTokens }) as Plugin,
-      maxDepthPlugin({ n: config.maxQueryDepth }) as Plugin,
+      observe(services),
+      limitOperations(config),
+      ...(persisted ? [onlyPersisted(persisted)] : []),
       {
         onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
       } satisfies Plugin,
@@ -64,19 +72,12 @@ export function createGraphqlServer(services: Services, compiler: Compiler, subs
       compileQueries(compiler),
       ...(isProduction(config) ? [hideSchemaFromAnonymous, hideSuggestions] : []),
     ],
-  })
-}
-
-async function whoAsks({ identity, logger }: Services, request: Request, address: string): Promise<Asker> {
-  try {
-    const verified = await identity.fromHeader(request.headers.get('authorization'))
-    return { viewer: verified?.user ?? null, expiresAt: verified?.expiresAt ?? null, address }
-  } catch (error) {
-    const { message, extensions } = toGraphQLError(error, (cause) =>
-      logger.error('who asks could not be found out', { error: cause }),
-    )
-    const status = error instanceof ParleyError ? 401 : 500
-    throw new GraphQLError(message, { extensions: { ...extensions, http: { status } } })
+  }
+  const yoga = createYoga(options)
+  return {
+    yoga,
+    answerPost: createPlainPost(options, yoga, logger),
+    textOf: (params) => persisted?.textOf(params) ?? params.query,
   }
 }
 
@@ -95,16 +96,6 @@ const compileQueries = (compiler: Compiler): Plugin => ({
     if (getOperationAST(args.document, args.operationName)?.operation !== 'query') return
     const compiled = compiler.compiled(args, usesWorthCompiling)
     if (compiled) setExecuteFn(() => compiled(args.rootValue, args.contextValue, args.variableValues ?? {}))
-  },
-})
-
-const limitCharacters = (limit: number): Plugin => ({
-  onParse({ params: { source } }) {
-    const length = typeof source === 'string' ? source.length : source.body.length
-    if (length > limit)
-      throw new GraphQLError(`The operation has ${length} characters; at most ${limit} are taken.`, {
-        extensions: { code: 'INVALID_INPUT', http: { status: 400 } },
-      })
   },
 })
 

@@ -1,47 +1,84 @@
 import type { WebSocket } from 'ws'
 import type { Services } from '../context.ts'
-import type { Asker } from '../resolvers/createContext.ts'
-import { at } from './at.ts'
+import type { Verified } from '../guards/identity.ts'
+import { askerOf, type Asker } from '../resolvers/createContext.ts'
+import { Expiries } from './expiries.ts'
 
 /** An open socket and whose it is. */
 export interface Visitor {
   readonly socket: WebSocket
   asker: Asker
+  /** The token that the browser of one of our own pages keeps. */
+  readonly cookieToken: string | undefined
   /** Undoes what signing in did, once the socket is closed. */
-  readonly release: (() => void)[]
+  release: (() => void)[]
 }
+
+/** How long a socket whose token was revoked stays open for the answer to what revoked it; nobody's by then. */
+const farewellMs = 100
 
 /** Lets users in: by their token, so many sockets each, and for as long as the token lasts. */
 export class Admission {
   readonly #services: Pick<Services, 'config' | 'identity' | 'presence'>
   readonly #socketsOf = new Map<string, number>()
+  readonly #expiries = new Expiries<Visitor>(({ socket }) => socket.close(4403, 'The token has expired'))
 
   constructor(services: Pick<Services, 'config' | 'identity' | 'presence'>) {
     this.#services = services
   }
 
   /**
-   * Makes the token's user the socket's, and counts it among theirs; nobody's where there is no token.
-   * @throws UnauthenticatedError for a token that is not valid
+   * Makes the user of the header's token the socket's, else that of the cookie's, and counts it among theirs; nobody's
+   * where there is neither.
+   * @throws UnauthenticatedError for a token that is not valid; what `Identity.verify` throws
    */
   async signIn(visitor: Visitor, authorization: unknown): Promise<void> {
-    const { config, identity, presence } = this.#services
+    const { identity } = this.#services
     const header = typeof authorization === 'string' ? authorization : JSON.stringify(authorization ?? '')
-    const verified = await identity.fromHeader(header === '""' ? null : header)
-    if (!verified) return
+    let verified = await identity.fromHeader(header === '""' ? null : header)
+    if (!verified && visitor.cookieToken !== undefined) verified = await identity.verify(visitor.cookieToken)
+    if (verified) this.#admit(visitor, verified)
+  }
+
+  /** The same for the header of an operation: of one whom the cookie says to be someone it makes who the header says. */
+  async signInAgain(visitor: Visitor, authorization: unknown): Promise<void> {
+    const { viewer, credential } = visitor.asker
+    if (!viewer) return this.signIn(visitor, authorization)
+    if (visitor.cookieToken === undefined || typeof authorization !== 'string') return
+    const verified = await this.#services.identity.fromHeader(authorization)
+    if (!verified || verified.credential.id === credential?.id) return
+    for (const undo of visitor.release.splice(0)) undo()
+    this.#admit(visitor, verified)
+  }
+
+  #admit(visitor: Visitor, verified: Verified): void {
+    const { config, identity, presence } = this.#services
     // closed meanwhile: `release` was emptied already, and what is counted now would be counted for ever
     if (visitor.socket.readyState !== visitor.socket.OPEN) return
-    const { user, expiresAt } = verified
-    visitor.asker = { ...visitor.asker, viewer: user, expiresAt }
+    const { user, expiresAt, credential } = verified
+    visitor.asker = askerOf(verified, visitor.asker.address)
     const count = (this.#socketsOf.get(user.id) ?? 0) + 1
     if (count > config.maxSocketsPerUser)
       return visitor.socket.close(4429, `At most ${config.maxSocketsPerUser} connections a user`)
     this.#socketsOf.set(user.id, count)
-    visitor.release.push(
-      () => this.#closed(user.id),
-      presence.connected(user.id),
-      at(expiresAt, () => visitor.socket.close(4403, 'The token has expired')),
-    )
+    this.#expiries.add(expiresAt, visitor)
+    const disconnected = presence.connected(user.id)
+    const unwatch = identity.onRevoked(credential, () => this.#revoked(visitor))
+    visitor.release = [
+      () => {
+        this.#closed(user.id)
+        this.#expiries.delete(expiresAt, visitor)
+        disconnected()
+        unwatch()
+      },
+    ]
+  }
+
+  #revoked(visitor: Visitor): void {
+    // what it still sends is nobody's
+    visitor.asker = askerOf(null, visitor.asker.address)
+    const timer = setTimeout(() => visitor.socket.close(4403, 'The token was revoked'), farewellMs)
+    visitor.release.push(() => clearTimeout(timer))
   }
 
   #closed(userId: string): void {

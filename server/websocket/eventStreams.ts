@@ -1,21 +1,28 @@
+import type { ServerResponse } from 'node:http'
 import type { ExecutionArgs, ExecutionResult } from 'graphql'
+import type { Config } from '../config.ts'
 import type { Context } from '../context.ts'
-import { UnauthenticatedError } from '../errors.ts'
+import { RateLimitedError, UnauthenticatedError } from '../errors.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { subscribe } from '../schema/subscribe.ts'
 import { at } from './at.ts'
 import { IteratorOutlet } from './iteratorOutlet.ts'
 import type { SharedFollows } from './sharedFollow.ts'
+import { endWhenStuck } from './stuckResponse.ts'
 
 const expired = 'The token has expired. Sign in again and subscribe from the last seq.'
+const revoked = 'The token was revoked. Sign in again and subscribe from the last seq.'
 
 /** Subscriptions over Server-Sent Events: in the same groups as those over WebSocket, for a reader who pulls. */
 export class EventStreams {
   readonly #shared: SharedFollows
+  readonly #limits: Pick<Config, 'maxEventStreamsPerUser' | 'stuckSocketTimeoutMs'>
+  readonly #openOf = new Map<string, number>()
   #open = 0
 
-  constructor(shared: SharedFollows) {
+  constructor(shared: SharedFollows, limits: Pick<Config, 'maxEventStreamsPerUser' | 'stuckSocketTimeoutMs'>) {
     this.#shared = shared
+    this.#limits = limits
   }
 
   count(): number {
@@ -23,33 +30,66 @@ export class EventStreams {
   }
 
   async subscribe(args: ExecutionArgs): Promise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
-    const outlet = new IteratorOutlet()
-    const ending = await this.#shared.subscribe(args, { outlet, frame: (payload) => payload })
-    const results = ending ? outlet.endWith(ending) : await subscribe(args)
-    if (!(Symbol.asyncIterator in results)) return results
-    return this.#counted(results, args.contextValue as Context)
+    const context = args.contextValue as Context
+    // counted before anything is awaited: others may be opened at the same time
+    const release = this.#count(context.viewer?.id)
+    if (!release) {
+      const limit = this.#limits.maxEventStreamsPerUser
+      return { errors: [toGraphQLError(new RateLimitedError(`At most ${limit} event streams a user. End one.`, 1000))] }
+    }
+    try {
+      const outlet = new IteratorOutlet()
+      const ending = await this.#shared.subscribe(args, { outlet, opening: '', closing: '' })
+      const results = ending ? outlet.endWith(ending) : await subscribe(args)
+      if (Symbol.asyncIterator in results) return this.#counted(results, context, release)
+      release()
+      return results
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  /** Takes one of the places that a user has; undefined where there is none left. The anonymous have nothing to follow. */
+  #count(userId = ''): (() => void) | undefined {
+    const count = (this.#openOf.get(userId) ?? 0) + 1
+    if (userId && count > this.#limits.maxEventStreamsPerUser) return undefined
+    this.#openOf.set(userId, count)
+    return () => {
+      const left = this.#openOf.get(userId)! - 1
+      if (left === 0) this.#openOf.delete(userId)
+      else this.#openOf.set(userId, left)
+    }
   }
 
   /** Whoever reads an event stream is online, like whoever has a socket, and for as long as their token lasts. */
   #counted(
     results: AsyncGenerator<ExecutionResult, void, void>,
-    { presence, viewer, expiresAt }: Context,
+    context: Context,
+    release: () => void,
   ): AsyncGenerator<ExecutionResult, void, void> {
+    const { identity, presence, viewer, expiresAt, credential } = context
+    // Yoga's, which ours adds to
+    const { res } = context as { res?: ServerResponse }
+    const stopLooking = res ? endWhenStuck(res, this.#limits.stuckSocketTimeoutMs) : () => undefined
     this.#open++
     const disconnected = viewer ? presence.connected(viewer.id) : () => undefined
     let isOpen = true
-    let hasExpired = false
-    const stopTimer = expiresAt
-      ? at(expiresAt, () => {
-          hasExpired = true
-          // a `next` that waits is over by this
-          void results.return()
-        })
-      : () => undefined
+    let reason: string | undefined
+    const end = (why: string): void => {
+      reason = why
+      // a `next` that waits is over by this
+      void results.return()
+    }
+    const stopTimer = expiresAt ? at(expiresAt, () => end(expired)) : () => undefined
+    const stopWatching = credential ? identity.onRevoked(credential, () => end(revoked)) : () => undefined
     const close = (): void => {
       if (!isOpen) return
       isOpen = false
       stopTimer()
+      stopWatching()
+      stopLooking()
+      release()
       this.#open--
       disconnected()
     }
@@ -60,9 +100,9 @@ export class EventStreams {
           close()
           throw error
         })
-        if (hasExpired && isOpen) {
+        if (reason !== undefined && isOpen) {
           close()
-          return { done: false, value: { errors: [toGraphQLError(new UnauthenticatedError(expired))] } }
+          return { done: false, value: { errors: [toGraphQLError(new UnauthenticatedError(reason))] } }
         }
         if (result.done) close()
         return result

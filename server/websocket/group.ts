@@ -1,10 +1,14 @@
+import { sessionEvents } from '../guards/accessTable.ts'
 import { sessionEvent, type SessionEvent } from '../log/event.ts'
 import { mergeDeltas } from '../log/merge.ts'
-import type { SessionLog } from '../log/sessionLog.ts'
+import { LogCutError, type SessionLog } from '../log/sessionLog.ts'
 import type { Follower, Tail } from '../log/tail.ts'
 import type { Outlet } from './outlet.ts'
 
-/** Makes payloads of frames from events: at once where the selection needs nothing but the event. Never rejects. */
+/**
+ * Makes payloads of frames from events: at once where the selection needs nothing but the event. Rejects only where the
+ * database is away.
+ */
 export interface Renderer {
   one(event: SessionEvent): string | Promise<string>
   /** Payloads of events that are read at the same time, so that what they need is read together. */
@@ -25,8 +29,9 @@ export interface MemberOptions {
    * listening would be missed.
    */
   authorize(): Promise<unknown>
-  /** Makes the member's frame from the shared payload. */
-  frame(payload: string): string
+  /** What stands before and behind the shared payload in the member's frames. */
+  opening: string
+  closing: string
   /** Called once, after the last frame. Not called after `leave`. */
   onEnd(end: GroupEnd): void
 }
@@ -40,7 +45,7 @@ interface Member extends Omit<MemberOptions, 'authorize'> {
   /** It has all that the group has, and gets events as they come; else it is catching up. */
   isLive: boolean
   /** What passed by while it was catching up: the newest of each kind and person. */
-  passed: Map<string, SessionEvent>
+  passed: Map<string, SessionEvent> | undefined
   hasLeft: boolean
 }
 
@@ -82,7 +87,7 @@ export class Group implements Follower {
       position: 0,
       hasJoined: false,
       isLive: false,
-      passed: new Map(),
+      passed: undefined,
       hasLeft: false,
     }
     // a member from the start: who is removed from the session while this waits must not be let in
@@ -98,7 +103,7 @@ export class Group implements Follower {
         const lastSeq = await this.#log.catchUp(tail)
         if (member.position > lastSeq) {
           member.position = lastSeq
-          member.passed.set('Resync', sessionEvent({ kind: 'Resync', sessionId: tail.sessionId, lastSeq }))
+          keepPassed(member, sessionEvent({ kind: 'Resync', sessionId: tail.sessionId, lastSeq }))
         }
       }
     } catch (error) {
@@ -108,6 +113,14 @@ export class Group implements Follower {
     member.hasJoined = true
     void this.#catchUp(member)
     return leave
+  }
+
+  /** How many events each member is behind what is stored. */
+  lags(): number[] {
+    const lastSeq = this.#tail?.lastSeq ?? 0
+    return [...this.#members]
+      .filter(({ hasJoined }) => hasJoined)
+      .map(({ position }) => Math.max(lastSeq - position, 0))
   }
 
   wake(): void {
@@ -191,13 +204,20 @@ export class Group implements Follower {
   #deliver(event: SessionEvent, payload: string): undefined {
     const seq = event.seq!
     this.#position = seq
+    let opening: string | undefined
+    let frame: string | Buffer = ''
     for (const member of this.#members) {
       if (!member.isLive || member.position >= seq) continue
-      if (!member.outlet.isWritable) {
+      const { outlet } = member
+      if (!outlet.isWritable) {
         this.#wait(member)
         continue
       }
-      member.outlet.send(member.frame(payload))
+      if (member.opening !== opening) {
+        opening = member.opening
+        frame = frameOf(member, payload)
+      } else if (typeof frame === 'string') frame = Buffer.from(frame)
+      outlet.send(frame)
       member.position = seq
     }
   }
@@ -209,16 +229,17 @@ export class Group implements Follower {
   }
 
   #deliverPassing(event: SessionEvent, payload: string): undefined {
+    const isForOthers = sessionEvents[event.kind] === 'others'
     for (const member of this.#members) {
-      // the typist's own connections don't hear it
-      if (event.kind === 'TypingChanged' && event.subjectId === member.viewerId) continue
+      // e.g. the typist's own connections don't hear that they type
+      if (isForOthers && event.subjectId === member.viewerId) continue
       // nothing comes after a deletion, so whoever lags would never hear of it
       const isLast = event.kind === 'SessionDeleted' && member.hasJoined
       if (isLast || (member.isLive && member.outlet.isWritable)) {
-        member.outlet.send(member.frame(payload))
+        member.outlet.send(frameOf(member, payload))
         continue
       }
-      member.passed.set(`${event.kind}:${event.subjectId}`, event)
+      keepPassed(member, event)
       // else it would wait for the next stored event, and come after newer news
       if (member.isLive) this.#wait(member)
     }
@@ -248,18 +269,18 @@ export class Group implements Follower {
             const text = typeof payload === 'string' ? payload : await payload
             if (member.hasLeft) return
             if (!member.outlet.isWritable) return this.#wait(member)
-            member.outlet.send(member.frame(text))
+            member.outlet.send(frameOf(member, text))
             member.position = event.seq!
           }
         }
         if (events.length > 0) continue
-        const [next] = member.passed
+        const [next] = member.passed ?? []
         if (next) {
-          member.passed.delete(next[0])
+          member.passed!.delete(next[0])
           const payload = this.#renderer.one(next[1])
           const text = typeof payload === 'string' ? payload : await payload
           if (member.hasLeft) return
-          member.outlet.send(member.frame(text))
+          member.outlet.send(frameOf(member, text))
           continue
         }
         // Nothing was awaited since the last look, so nothing came between. Less than the group has, and no more to read:
@@ -267,8 +288,12 @@ export class Group implements Follower {
         member.isLive = member.position >= this.#position
         return
       }
-    } catch {
-      this.#end(member, 'failed')
+    } catch (error) {
+      if (!(error instanceof LogCutError)) return this.#end(member, 'failed')
+      const { lastSeq } = error
+      member.position = lastSeq
+      keepPassed(member, sessionEvent({ kind: 'Resync', sessionId: this.#tail!.sessionId, lastSeq }))
+      void this.#catchUp(member)
     }
   }
 
@@ -289,3 +314,8 @@ export class Group implements Follower {
     )
   }
 }
+
+const keepPassed = (member: Member, event: SessionEvent): void =>
+  void (member.passed ??= new Map()).set(`${event.kind}:${event.subjectId}`, event)
+
+const frameOf = ({ opening, closing }: Member, payload: string): string => opening + payload + closing

@@ -8,7 +8,7 @@ type ReadyResult = ExecutionResult & { stringify(): string }
 
 /** Frames for a reader who pulls, as an event stream does: a few are kept ready, and no more until it takes them. */
 export class IteratorOutlet implements Outlet, AsyncGenerator<ExecutionResult, void, void> {
-  readonly #frames: string[] = []
+  readonly #frames: (string | Buffer)[] = []
   #ending: AsyncGenerator<ExecutionResult, void, void> | undefined
   #drained: (() => void)[] = []
   #wake: (() => void) | undefined
@@ -28,7 +28,7 @@ export class IteratorOutlet implements Outlet, AsyncGenerator<ExecutionResult, v
     return this.#frames.length < maxFrames
   }
 
-  send(frame: string): void {
+  send(frame: string | Buffer): void {
     this.#frames.push(frame)
     this.#wake?.()
   }
@@ -42,7 +42,7 @@ export class IteratorOutlet implements Outlet, AsyncGenerator<ExecutionResult, v
     const frame = this.#frames.shift()
     if (frame === undefined) return this.#takeEnd()
     if (this.#frames.length === 0) for (const callback of this.#drained.splice(0)) callback()
-    return { done: false, value: { stringify: () => frame } as ReadyResult }
+    return { done: false, value: { stringify: () => frame.toString() } as ReadyResult }
   }
 
   async return(): Promise<IteratorResult<ExecutionResult, void>> {

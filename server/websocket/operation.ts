@@ -1,6 +1,6 @@
 import { GraphQLError, type ExecutionArgs } from 'graphql'
 import type { SubscribePayload } from 'graphql-ws'
-import type { Yoga } from '../http/yoga.ts'
+import type { GraphqlServer, Yoga } from '../http/yoga.ts'
 import type { Asker } from '../resolvers/createContext.ts'
 
 export interface Operation extends ExecutionArgs {
@@ -13,7 +13,7 @@ const requestStandIn = new Request('http://websocket.invalid/graphql', { method:
 
 /** Parses and validates an operation as Yoga does one over HTTP, within the same limits. Gives the errors where it fails. */
 export async function prepareOperation(
-  yoga: Yoga,
+  { yoga, textOf }: Pick<GraphqlServer, 'yoga' | 'textOf'>,
   payload: SubscribePayload,
   asker: Asker,
 ): Promise<Operation | readonly GraphQLError[]> {
@@ -24,7 +24,7 @@ export async function prepareOperation(
     params: payload,
   } as never)
   try {
-    const document = parse(payload.query)
+    const document = parse(textOf(payload))
     const errors = validate(schema, document) as readonly GraphQLError[]
     if (errors.length > 0) return errors.map(withoutHttp)
     return {

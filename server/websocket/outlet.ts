@@ -5,10 +5,12 @@ import type { WebSocket } from 'ws'
 export interface Outlet {
   /** False where it took more than it could pass on; then wait for `onDrain` before sending more. */
   readonly isWritable: boolean
-  send(frame: string): void
+  send(frame: string | Buffer): void
   /** Calls back once, when there is room again. */
   onDrain(callback: () => void): void
 }
+
+const asText = { binary: false }
 
 export interface OutletLimits {
   /** Bytes unsent past which nothing more is sent; at least the socket's own high-water mark, 64 KiB. */
@@ -21,6 +23,7 @@ export interface OutletLimits {
 export class SocketOutlet implements Outlet {
   readonly #webSocket: WebSocket
   readonly #socket: Socket
+  readonly #traffic: { frames: number }
   readonly #maxBufferBytes: number
   readonly #stuckTimeoutMs: number
   /** Made when somebody waits: most never do. */
@@ -28,7 +31,9 @@ export class SocketOutlet implements Outlet {
   #stuckTimer: NodeJS.Timeout | undefined
   #sentSincePing = 0
 
-  constructor(webSocket: WebSocket, socket: Socket, limits: OutletLimits) {
+  /** @param traffic counts the frames of all sockets */
+  constructor(webSocket: WebSocket, socket: Socket, limits: OutletLimits, traffic: { frames: number }) {
+    this.#traffic = traffic
     this.#webSocket = webSocket
     this.#socket = socket
     // below its own mark a socket does not tell that it has drained, so whoever waited for that would wait for ever
@@ -45,9 +50,10 @@ export class SocketOutlet implements Outlet {
     return this.#webSocket.bufferedAmount <= this.#maxBufferBytes
   }
 
-  send(frame: string): void {
+  send(frame: string | Buffer): void {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
-    this.#webSocket.send(frame)
+    this.#webSocket.send(frame, asText)
+    this.#traffic.frames++
     this.#sentSincePing += frame.length
     if (this.#sentSincePing < this.#maxBufferBytes) return
     // the system keeps megabytes on the way: a ping behind them all would say too late that the peer reads, if slowly

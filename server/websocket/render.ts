@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import type { SessionEvent } from '../log/event.ts'
 import { freshContext } from '../resolvers/createContext.ts'
 import type { Compiler, Executor } from '../schema/compile.ts'
-import { toGraphQLError } from '../schema/errors.ts'
+import { databaseAwayIn, toGraphQLError } from '../schema/errors.ts'
 import type { Renderer } from './group.ts'
 
 /**
@@ -13,22 +13,29 @@ import type { Renderer } from './group.ts'
 export function createRenderer(args: ExecutionArgs, context: Context, compiler: Compiler): Renderer {
   const run = compiler.compiled(args) ?? interpret(args)
   const variables = args.variableValues ?? {}
+  const { traffic } = context.metrics
   // a delta reads nothing, so its context is never used up
   const forDeltas = freshContext(context)
   const render = (event: SessionEvent, eventContext: Context): string | Promise<string> => {
     try {
       const result = run(event, eventContext, variables)
-      return result instanceof Promise
-        ? result.then((late) => stringify(late, context), failed)
-        : stringify(result, context)
+      if (!(result instanceof Promise)) return stringify(result, context)
+      const shown = result.then((late) => stringify(late, context), failed)
+      // of those that are rendered together, the first that fails is the last that is awaited
+      shown.catch(() => undefined)
+      return shown
     } catch (error) {
       return failed(error)
     }
   }
   const failed = (error: unknown): string => stringify({ errors: [error] }, context)
   return {
-    one: (event) => render(event, event.kind === 'MessageDelta' ? forDeltas : freshContext(context)),
+    one(event) {
+      traffic.events++
+      return render(event, event.kind === 'MessageDelta' ? forDeltas : freshContext(context))
+    },
     several(events) {
+      traffic.events += events.length
       const joined = freshContext(context)
       return events.map((event) => render(event, joined))
     },
@@ -42,6 +49,9 @@ function interpret(args: ExecutionArgs): Executor {
 
 function stringify({ data, errors }: { data?: unknown; errors?: readonly unknown[] }, { logger }: Context): string {
   if (!errors?.length) return JSON.stringify({ data })
+  // ends the subscription: whoever went on behind an event that can be shown later would have missed it
+  const away = databaseAwayIn(errors)
+  if (away) throw away
   const masked = errors.map((error) =>
     toGraphQLError(error, (cause) => logger.error('an event could not be shown', { error: cause })),
   )

@@ -1,6 +1,6 @@
 import type { ExecutionArgs, ExecutionResult } from 'graphql'
 import type { Context } from '../context.ts'
-import type { ParleyError } from '../errors.ts'
+import { ParleyError } from '../errors.ts'
 import { authorizeFollow } from '../resolvers/follow.ts'
 import { accessLost } from '../log/sessionLog.ts'
 import type { Compiler } from '../schema/compile.ts'
@@ -13,8 +13,9 @@ import { Sharing } from './shareable.ts'
 /** What a transport adds to an operation: how its frames look and where they go. */
 export interface Delivery {
   outlet: Outlet
-  /** A whole frame of this subscription from a payload that is shared with others. */
-  frame(payload: string): string
+  /** What stands before and behind a payload in this subscription's frames. */
+  opening: string
+  closing: string
 }
 
 /** The groups of one node: subscriptions to sessions, executed once for all who ask the same. */
@@ -34,7 +35,7 @@ export class SharedFollows {
    */
   async subscribe(
     args: ExecutionArgs,
-    { outlet, frame }: Delivery,
+    delivery: Delivery,
   ): Promise<AsyncGenerator<ExecutionResult, void, void> | undefined> {
     const context = args.contextValue as Context
     if (!context.viewer) return undefined
@@ -43,19 +44,28 @@ export class SharedFollows {
     if (!shared) return undefined
     const ending = new Ending()
     try {
-      await authorizeFollow(context, shared)
+      // nobody makes the server follow what they may not; the group asks again once it hears of removals
+      if (!this.#groups.has(shared.key)) await authorizeFollow(context, shared)
       ending.onReturn = await this.#group(shared.key, shared.sessionId, args, context).join({
+        ...delivery,
         viewerId,
         after: shared.after,
-        outlet,
-        frame,
         authorize: () => authorizeFollow(context, shared),
-        onEnd: (end) => ending.end(errorOf(end)),
+        onEnd: endOf(ending),
       })
     } catch {
       return undefined
     }
     return ending
+  }
+
+  groupCount(): number {
+    return this.#groups.size
+  }
+
+  /** How many events each follower is behind. */
+  lags(): number[] {
+    return [...this.#groups.values()].flatMap((group) => group.lags())
   }
 
   #group(key: string, sessionId: string, args: ExecutionArgs, context: Context): Group {
@@ -70,9 +80,16 @@ export class SharedFollows {
   }
 }
 
-function errorOf(end: GroupEnd): ParleyError | Error | null {
+/** Made apart from where the context is: it is kept as long as the subscription, and would keep that. */
+const endOf =
+  (ending: Ending) =>
+  (end: GroupEnd): void =>
+    ending.end(errorOf(end))
+
+function errorOf(end: GroupEnd): ParleyError | null {
   if (end === 'access-lost') return accessLost()
-  if (end === 'failed') return new Error('The events could not be read.')
+  if (end === 'failed')
+    return new ParleyError('INTERNAL', "The session's events can't be read now. Subscribe again from the last seq.")
   return null
 }
 
@@ -89,8 +106,13 @@ class Ending implements AsyncGenerator<ExecutionResult, void, void> {
     this.#wake?.()
   }
 
-  async next(): Promise<IteratorResult<ExecutionResult, void>> {
-    if (!this.#isOver) await new Promise<void>((resolve) => (this.#wake = resolve))
+  next(): Promise<IteratorResult<ExecutionResult, void>> {
+    if (this.#isOver) return Promise.resolve(this.#take())
+    // not by `async`: there is one for each follower, and what it would keep is a good part of their memory
+    return new Promise((resolve) => (this.#wake = () => resolve(this.#take())))
+  }
+
+  #take(): IteratorResult<ExecutionResult, void> {
     const value = this.#results.shift()
     return value ? { done: false, value } : { done: true, value: undefined }
   }

@@ -18,13 +18,14 @@ export interface EventStream {
 export interface StreamRequest {
   method?: 'POST' | 'GET'
   token?: string | undefined
+  headers?: Record<string, string>
   query: string
   variables?: Record<string, unknown>
 }
 
 /** A subscription by Server-Sent Events, read as a program would that has nothing but `fetch`. */
 export async function openStream({ url }: { url: string }, request: StreamRequest): Promise<EventStream> {
-  const { method = 'POST', token, query, variables = {} } = request
+  const { method = 'POST', token, headers = {}, query, variables = {} } = request
   const controller = new AbortController()
   const target = new URL(`${url}/graphql`)
   if (method === 'GET') {
@@ -38,6 +39,7 @@ export async function openStream({ url }: { url: string }, request: StreamReques
       accept: 'text/event-stream',
       ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
       ...(token ? { authorization: `Bearer ${token}` } : {}),
+      ...headers,
     },
     body: method === 'POST' ? JSON.stringify({ query, variables }) : null,
   })

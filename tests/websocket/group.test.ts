@@ -53,7 +53,8 @@ async function newGroup({ storage = database.storage, renderer = plainly } = {})
     after: null,
     outlet,
     authorize: async () => undefined,
-    frame: (payload) => payload,
+    opening: '',
+    closing: '',
     onEnd: (end) => void ends.push(end),
   })
   const typing = (isOn: boolean): void =>

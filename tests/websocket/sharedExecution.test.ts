@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SessionEvent } from '../../server/log/event.ts'
 import { mergeDeltas } from '../../server/log/merge.ts'
 import { readEvents, readLog } from '../../server/log/read.ts'
-import { createContext } from '../../server/resolvers/createContext.ts'
+import { askerOf, createContext } from '../../server/resolvers/createContext.ts'
 import { toGraphQLError } from '../../server/schema/errors.ts'
 import { schema } from '../../server/schema/schema.ts'
 import { startApp, type TestApp } from '../support/app.ts'
@@ -28,6 +28,10 @@ beforeAll(async () => {
     env: {
       MAX_QUERY_DEPTH: '100',
       MAX_QUERY_TOKENS: '100000',
+      MAX_QUERY_ALIASES: '1000',
+      MAX_QUERY_DIRECTIVES: '1000',
+      MAX_QUERY_REPEATS: '1000',
+      MAX_QUERY_COST: '1000000',
       MAX_QUERY_CHARACTERS: '1000000',
       MAX_SUBSCRIPTIONS_PER_SOCKET: '10000',
       MAX_SOCKETS_PER_USER: '100',
@@ -111,7 +115,7 @@ async function plainly(
   isExact: boolean,
 ): Promise<string> {
   const viewer = await app.services.identity.verify(ada.token)
-  const contextValue = createContext(app.services, { viewer: viewer.user, expiresAt: viewer.expiresAt, address: '' })
+  const contextValue = createContext(app.services, askerOf(viewer, ''))
   const result = (await execute({
     schema,
     document: parse(query),
