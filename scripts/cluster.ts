@@ -1,15 +1,16 @@
 /**
- * `npm run cluster`: several servers on this machine over one PostgreSQL and one Redis, behind a balancer; Ctrl-C ends
- * all of it. PostgreSQL and Redis are throw-away ones unless DATABASE_URL and REDIS_URL name others.
+ * `npm run cluster`: several servers on this machine over one PostgreSQL and one Redis, behind a balancer. One that dies
+ * is started again; Ctrl-C ends all of it. PostgreSQL and Redis are throw-away ones unless DATABASE_URL and REDIS_URL name others.
  */
 import { parseArgs } from 'node:util'
 import { ConfigError, readConfig, withoutPassword } from '../server/config.ts'
 import { ensureClientBuilt } from '../server/http/clientBuild.ts'
 import { startBalancer } from './support/balancer.ts'
 import { runCommand } from './support/command.ts'
-import { startServer, type ServerProcess } from './support/serverProcess.ts'
+import type { ServerProcess } from './support/serverProcess.ts'
 import { startPostgres } from './support/startPostgres.ts'
 import { startRedis } from './support/startRedis.ts'
+import { startSupervised } from './support/supervised.ts'
 import { installSystemParts } from './systemParts.ts'
 
 const usage = 'Usage: npm run cluster [-- --nodes N], N from 1 to 20, 3 if not said. The balancer listens on PORT.'
@@ -59,7 +60,7 @@ async function startParts(): Promise<{ databaseUrl: string; redisUrl: string }> 
 async function startNodes(count: number, env: NodeJS.ProcessEnv): Promise<ServerProcess[]> {
   const starts = Array.from({ length: count }, async (_, index) => {
     const say = (line: string): void => console.log(`node ${index + 1}: ${line}`)
-    const node = await startServer({ ...env, HOST: '127.0.0.1', PORT: '0' }, say)
+    const node = await startSupervised({ ...env, HOST: '127.0.0.1', PORT: '0' }, say)
     nodes.push(node)
     void node.exited.then((how) => say(`ended with ${how}`))
     if (signals > 0) node.signal('SIGTERM')

@@ -1,43 +1,40 @@
-import { createHash, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { buildSchema, type GraphQLInputObjectType } from 'graphql'
-import { gql, openSocket, signIn, type Person } from '../../tests/support/clients.ts'
-import { createSession, send } from '../../tests/support/operations.ts'
+import { buildSchema } from 'graphql'
+import { openSocket } from '../../tests/support/clients.ts'
 import { storageKinds, type StorageKind } from '../../tests/support/storages.ts'
-import { garble, naughtyStrings, spoil } from '../support/badInputs.ts'
+import { anyCase, Asker, closesForBadFrames, Fault } from '../support/badAsking.ts'
+import { garble, naughtyStrings } from '../support/badInputs.ts'
+import { attackInputs, compared } from '../support/inputAttack.ts'
 import { startModel } from '../support/model.ts'
 import { never, promise, told, tried, type Attack, type Count } from '../support/promise.ts'
 import { databaseFor, startNode, type ServerNode } from '../support/serverNode.ts'
-import { openStored, type Stored } from '../support/stored.ts'
-import { until } from '../support/until.ts'
+import { openStored } from '../support/stored.ts'
 
 const schema = buildSchema(readFileSync(new URL('../../schema.graphql', import.meta.url), 'utf8'))
-/** What no answer may tell: a stack, SQL, a path, or words of the parts that it is made of. */
-const leak =
-  /\bat \S+ \(|\.ts:\d|node_modules|SQLITE|syntax error at or near|invalid input syntax|SELECT |INSERT |\/server\/|Unexpected error/
-const closesForBadFrames = new Set([1002, 1003, 1007, 1009, 4400, 4401, 4403, 4406, 4408, 4409, 4429])
 
 export const badInput = promise(
   8,
   'Bad input gets a typed error and changes nothing',
-  { short: { each: 120 }, usual: { each: 1_500 }, long: { each: 20_000 } },
-  async (attack, { each }) => {
+  {
+    short: { cases: 600, bodies: 150, frames: 20 },
+    usual: { cases: 10_000, bodies: 1_500, frames: 150 },
+    long: { cases: 100_000, bodies: 20_000, frames: 2_000 },
+  },
+  async (attack, amounts) => {
     const counts: Count[] = []
-    for (const kind of storageKinds) counts.push(...(await attackOn(attack, kind, each)))
+    for (const kind of storageKinds) counts.push(...(await attackOn(attack, kind, amounts)))
     return counts
   },
 )
 
-interface Tally {
-  fives: number
-  unmasked: number
-  accepted: number
-  oddCloses: number
-  examples: string[]
+interface Amounts {
+  cases: number
+  bodies: number
+  frames: number
 }
 
-async function attackOn(attack: Attack, kind: StorageKind, each: number): Promise<Count[]> {
+async function attackOn(attack: Attack, kind: StorageKind, { cases, bodies, frames }: Amounts): Promise<Count[]> {
   const fake = await startModel(attack)
   const databaseUrl = await databaseFor(attack, kind)
   const node = await startNode(attack, { DATABASE_URL: databaseUrl, LOCAL_BASE_URL: fake.url })
@@ -45,105 +42,45 @@ async function attackOn(attack: Attack, kind: StorageKind, each: number): Promis
   void node.exited.then(() => exits++)
   const stored = await openStored(databaseUrl)
   attack.defer(() => stored.close())
-  const ada = await signIn(node)
-  const sessionId = await createSession(node, ada, { title: 'Stays as it is' })
-  const { sentId, generationId } = await send(node, ada, sessionId, 'Stays as it is [[tokens=3]]')
-  await until(async () => (await stored.all(`SELECT id FROM generations WHERE ended_at IS NULL`)).length === 0, 10_000)
-  const before = await digest(stored)
-  const tally: Tally = { fives: 0, unmasked: 0, accepted: 0, oddCloses: 0, examples: [] }
-  const valid = validInputs(sessionId, sentId, generationId, ada)
+  const isSqlite = kind === 'sqlite'
+  const seed = attack.random.int(0, 2 ** 30)
+  const verdict = await attackInputs({ server: node, stored, isSqlite, schema, cases, seed, withinMs: 3_600_000 })
 
-  for (let n = 0; n < each; n++) await sendBadMutation(attack, node, ada, valid, tally)
-  for (let n = 0; n < each / 2; n++) await sendBadQuery(attack, node, ada, sessionId, tally)
-  for (let n = 0; n < each / 2; n++) await sendBadBody(attack, node, ada, tally)
-  const frames = Math.ceil(each / 10)
-  for (let n = 0; n < frames; n++) await sendBadFrame(attack, node, ada, sessionId, tally)
-
-  await gql(node, '{ health { status } }')
-  const after = await digest(stored)
-  const changed = Object.keys(before).filter((table) => before[table] !== after[table])
-  for (const example of tally.examples.slice(0, 10)) console.error(example)
-  if (changed.length > 0) console.error(`Changed: ${changed.join(', ')}`)
+  const asker = new Asker(node, anyCase(schema).fields, verdict)
+  const token = await asker.token()
+  const noting = async (sending: Promise<unknown>): Promise<void> => {
+    const fault = await sending.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (fault instanceof Fault) verdict.reports.push(fault.message)
+    else if (fault) throw fault
+  }
+  const { changed } = await compared({ stored, isSqlite }, asker, async () => {
+    for (let n = 0; n < bodies; n++) await noting(sendBadBody(attack, asker, token))
+    for (let n = 0; n < frames; n++) await noting(sendBadFrame(attack, node, asker, token))
+    return {}
+  })
+  await asker.close()
+  for (const report of verdict.reports.slice(0, 10)) console.error(report)
+  if (changed.length > 0) console.error(`Bodies and frames changed: ${changed.join(', ')}`)
   return [
-    tried(`${kind}: bad inputs`, each),
-    tried('bad queries and bodies', each),
+    tried(`${kind}: bad inputs`, verdict.tried, cases),
+    tried('of them refused, with the tables compared', verdict.compared, cases / 2),
+    told('that came as far as a resolver', verdict.resolved),
+    tried('bad bodies', bodies),
     tried('bad frames', frames),
-    told('asked of the model', fake.requests.length - 1),
-    never('answers with 5xx', tally.fives),
-    never('unmasked or untyped errors', tally.unmasked),
-    never('bad inputs that were accepted', tally.accepted),
-    never('sockets closed as if it were our fault', tally.oddCloses),
-    never('tables changed', changed.length),
+    never('answers with 5xx', verdict.fives),
+    never('unmasked errors', verdict.unmasked),
+    never('untyped errors', verdict.untyped),
+    never('bad inputs that were accepted', verdict.accepted),
+    never('sockets closed as if it were our fault', verdict.oddCloses),
+    never('tables changed', verdict.changed + changed.length),
     never('process exits', exits),
   ]
 }
 
-function validInputs(sessionId: string, sentId: string, generationId: string, ada: Person): Record<string, object> {
-  return {
-    createSession: { title: 'New', settings: { temperature: 0.5 }, metadata: {} },
-    updateSession: { sessionId, title: 'Other', settings: { topP: 0.5 } },
-    deleteSessions: { sessionIds: [sessionId] },
-    inviteToSession: { sessionId, role: 'MEMBER', expiresInSeconds: 60, maxUses: 1 },
-    joinSession: { token: 'there is no such token' },
-    leaveSession: { sessionId },
-    removeParticipant: { sessionId, userId: randomUUID() },
-    changeParticipantRole: { sessionId, userId: ada.id, role: 'VIEWER' },
-    sendMessage: { sessionId, content: 'Hello', id: randomUUID(), parentId: sentId, respond: false, settings: {} },
-    stopGeneration: { generationId: generationId.replace(/^./, 'f') },
-    setTyping: { sessionId, isTyping: false },
-    signInAsGuest: { name: 'Grace' },
-  }
-}
-
-async function sendBadMutation(
-  { random }: Attack,
-  node: ServerNode,
-  ada: Person,
-  valid: Record<string, object>,
-  tally: Tally,
-): Promise<void> {
-  const name = random.pick(Object.keys(valid))
-  const type = `${name[0]!.toUpperCase()}${name.slice(1)}Input`
-  const input = spoil(schema.getType(type) as GraphQLInputObjectType, valid[name] as Record<string, unknown>, random)
-  const query = `mutation ($input: ${type}!) { ${name}(input: $input) { __typename ... on Error { code message } } }`
-  const body = await ask(node, ada, JSON.stringify({ query, variables: { input } }), tally)
-  const result = (body?.data as Record<string, { __typename: string }> | null | undefined)?.[name]
-  if (!result || result.__typename.endsWith('Error')) return
-  tally.accepted++
-  tally.examples.push(`accepted: ${name} ${JSON.stringify(input).slice(0, 300)}`)
-}
-
-async function sendBadQuery(
-  { random }: Attack,
-  node: ServerNode,
-  ada: Person,
-  sessionId: string,
-  tally: Tally,
-): Promise<void> {
-  const text = random.pick(naughtyStrings)
-  const number = random.pick([-1, 0, 201, 2 ** 31 - 1, 2 ** 31, 1.5, -0.5])
-  const [query, variables] = random.pick<[string, object]>([
-    ['query ($id: ID!) { session(id: $id) { title } }', { id: text }],
-    ['query ($id: ID!) { message(id: $id) { content } }', { id: text }],
-    ['query ($id: ID!) { node(id: $id) { id } }', { id: text }],
-    ['query ($n: Int) { sessions(first: $n) { edges { node { id } } } }', { n: number }],
-    ['query ($t: String) { sessions(after: $t, first: 5) { edges { node { id } } } }', { t: text }],
-    ['query ($t: String) { sessions(before: $t, last: 5) { edges { node { id } } } }', { t: text }],
-    ['query ($t: String) { sessions(filter: { title: $t, provider: $t }) { edges { node { id } } } }', { t: text }],
-    [
-      'query ($id: ID!, $t: String, $n: Int) { session(id: $id) { messages(first: $n, after: $t) { edges { node { id } } } } }',
-      { id: sessionId, t: text, n: number },
-    ],
-    ['subscription ($id: ID!, $n: Int) { sessionEvents(sessionId: $id, after: $n) { seq } }', { id: text, n: number }],
-    ['subscription ($id: ID!) { messageDeltas(messageId: $id, offset: -1) { seq } }', { id: text }],
-    [`{ ${'viewer { '.repeat(random.int(1, 40))}id${' }'.repeat(random.int(1, 40))} }`, {}],
-    [`{ ${Array.from({ length: random.int(1, 60) }, (_, n) => `a${n}: health { status }`).join(' ')} }`, {}],
-    [`query @nope { ${text.slice(0, 50)} }`, {}],
-  ])
-  await ask(node, ada, JSON.stringify({ query, variables }), tally)
-}
-
-async function sendBadBody({ random }: Attack, node: ServerNode, ada: Person, tally: Tally): Promise<void> {
+async function sendBadBody({ random }: Attack, asker: Asker, token: string): Promise<void> {
   const good = JSON.stringify({ query: 'query Who { viewer { id name } }', operationName: 'Who', variables: {} })
   const body = random.pick([
     () => garble(good, random),
@@ -155,64 +92,19 @@ async function sendBadBody({ random }: Attack, node: ServerNode, ada: Person, ta
     () => '{"query":5}',
     () => '{"query":"{ viewer { id } }","variables":[]}',
     () => '{"query":"{ viewer { id } }","operationName":{}}',
-    () => '['.repeat(5_000),
+    () => '['.repeat(100_000),
     () => `{"query":"${'x'.repeat(random.int(10, 20) * 100_000)}"}`,
   ])()
-  const type = random.pick([
-    'application/json',
-    'application/json',
-    'application/json',
-    'text/plain',
-    '',
-    'multipart/form-data',
-  ])
-  await ask(node, ada, body, tally, type)
+  const types = ['application/json', 'application/json', 'application/json', 'text/plain', 'multipart/form-data']
+  const accept = random.pick(['application/json', 'text/event-stream'])
+  await asker.post(body, { 'content-type': random.pick(types), accept }, token)
 }
 
-async function ask(node: ServerNode, { token }: Person, body: string, tally: Tally, type = 'application/json') {
-  const response = await fetch(`${node.url}/graphql`, {
-    method: 'POST',
-    headers: {
-      ...(type ? { 'content-type': type } : {}),
-      accept: 'application/json, text/event-stream',
-      authorization: `Bearer ${token}`,
-    },
-    body,
-    signal: AbortSignal.timeout(10_000),
-  })
-  const text = await response.text().catch((error: unknown) => {
-    throw new Error(`The answer to ${body.slice(0, 400)} did not end`, { cause: error })
-  })
-  if (response.status >= 500) tally.fives++
-  if (leak.test(text) || text.includes('"INTERNAL"') || text.includes('INTERNAL_SERVER_ERROR')) tally.unmasked++
-  else if (response.status < 500) return read(text)
-  tally.examples.push(`${response.status} ${text.slice(0, 400)} for ${body.slice(0, 400)}`)
-  return undefined
-}
-
-function read(text: string): { data?: unknown } | undefined {
-  try {
-    return JSON.parse(text) as { data?: unknown }
-  } catch {
-    return undefined
-  }
-}
-
-async function sendBadFrame(
-  { random }: Attack,
-  node: ServerNode,
-  ada: Person,
-  sessionId: string,
-  tally: Tally,
-): Promise<void> {
+async function sendBadFrame({ random }: Attack, node: ServerNode, asker: Asker, token: string): Promise<void> {
   const query = 'subscription ($s: ID!, $a: Int) { sessionEvents(sessionId: $s, after: $a) { seq } }'
-  const subscribe = JSON.stringify({
-    id: '1',
-    type: 'subscribe',
-    payload: { query, variables: { s: sessionId, a: 0 } },
-  })
+  const variables = { s: random.pick(naughtyStrings), a: 0 }
   const frame = random.pick<() => string | Buffer>([
-    () => garble(subscribe, random),
+    () => garble(JSON.stringify({ id: '1', type: 'subscribe', payload: { query, variables } }), random),
     () => Buffer.from(Array.from({ length: random.int(1, 200) }, () => random.int(0, 255))),
     () => random.pick(naughtyStrings),
     () =>
@@ -223,47 +115,21 @@ async function sendBadFrame(
     () => 'x'.repeat(70_000),
     () => '['.repeat(60_000),
   ])()
-  const token = random.chance(0.8) ? ada.token : undefined
-  const socket = await openSocket(node, { token })
+  const isSignedIn = random.chance(0.8)
+  const socket = await openSocket(node, { token: isSignedIn ? token : undefined })
   socket.socket.send(frame)
   // either it is closed for it, or it still answers
   const code = await Promise.race([
     socket.closed.then((closed) => closed.code),
-    token
+    isSignedIn
       ? socket.roundTrip().then(
           () => 0,
           async () => (await socket.closed).code,
         )
       : delay(50).then(() => 0),
   ])
-  if (code !== 0 && !closesForBadFrames.has(code)) {
-    tally.oddCloses++
-    tally.examples.push(`closed with ${code} for ${String(frame).slice(0, 300)}`)
-  }
-  for (const { raw } of socket.received)
-    if (leak.test(raw) || raw.includes('"INTERNAL"')) {
-      tally.unmasked++
-      tally.examples.push(`${raw.slice(0, 300)} for ${String(frame).slice(0, 300)}`)
-    }
+  if (code !== 0 && !closesForBadFrames.has(code))
+    asker.fault('oddCloses', `closed with ${code} for ${String(frame).slice(0, 300)}`)
+  for (const { raw } of socket.received) asker.check(200, raw, String(frame))
   await socket.close()
-}
-
-/** What people wrote, for each table; not who was here when, nor who tried what. */
-async function digest(stored: Stored): Promise<Record<string, string>> {
-  const tables: Record<string, string> = {
-    users: 'id, subject, name, is_admin, created_at',
-    ...Object.fromEntries(
-      ['sessions', 'session_logs', 'session_events', 'participants', 'invitations', 'messages', 'generations'].map(
-        (table) => [table, '*'],
-      ),
-    ),
-    usage_records: '*',
-  }
-  const digests: Record<string, string> = {}
-  for (const [table, columns] of Object.entries(tables)) {
-    const rows = await stored.all(`SELECT ${columns} FROM ${table}`)
-    const lines = rows.map((row) => JSON.stringify(row)).sort()
-    digests[table] = createHash('sha256').update(lines.join('\n')).digest('hex')
-  }
-  return digests
 }

@@ -65,7 +65,8 @@ export const oneEnd = promise(
       })) ?? { replyId: undefined }
       const isWell = await until(
         async () => replyId !== undefined && (await readAnswer(stored, replyId))?.status === 'COMPLETE',
-        10_000,
+        // what waits for a connection that is open at one end only gives it up after 15 s
+        20_000,
       )
       if (!isWell) {
         tally.sickNodes++

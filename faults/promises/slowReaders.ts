@@ -40,7 +40,13 @@ export const slowReaders = promise<Amounts>(
   async (attack, { running, stopped, processes, seconds, floods, isTimed }) => {
     const fake = await startModel(attack)
     const probe = new URL('../support/memoryProbe.ts', import.meta.url).href
-    const env: Record<string, string> = { NODE_OPTIONS: `--expose-gc --import=${probe}`, CONTEXT_WINDOW: '100000000' }
+    const env: Record<string, string> = {
+      NODE_OPTIONS: `--expose-gc --import=${probe}`,
+      CONTEXT_WINDOW: '100000000',
+      // kept however long this takes: those that were closed would cost nothing
+      PING_INTERVAL_MS: '600000',
+      STUCK_SOCKET_TIMEOUT_MS: '600000',
+    }
     const databaseUrl = await databaseFor(attack, 'sqlite')
     const node = await startNode(attack, { ...env, DATABASE_URL: databaseUrl, LOCAL_BASE_URL: fake.url })
     const firstPid = node.pid

@@ -10,6 +10,8 @@ export function connectRedis(url: string, onAway: (error: Error) => void): Redis
     enableAutoPipelining: true,
     maxRetriesPerRequest: 0,
     commandTimeout: 2_000,
+    // what answers no command, and no ping of the bus, is open at this end only
+    socketTimeout: 5_000,
     connectTimeout: 5_000,
     retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 2_000),
   })

@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.ts'
-import { sessionEvent } from '../log/event.ts'
+import { deltaEvent } from '../log/event.ts'
 import type { SessionLog } from '../log/sessionLog.ts'
 import type { DeltaRow, Storage } from '../storage/storage.ts'
 
@@ -76,26 +76,31 @@ export class DeltaWriter {
     if (this.#flushing || this.#isSoon) return
     // the last flush lies in the future while the database is left alone
     const sinceMs = performance.now() - this.#lastFlushAt
-    const waitMs = isFirst && sinceMs >= 0 ? 0 : this.#flushMs - sinceMs
-    if (waitMs <= 0) {
-      clearTimeout(this.#timer)
-      this.#timer = undefined
-      this.#isSoon = true
-      // after the provider's chunk is read to its end: all its tokens go into one row
-      queueMicrotask(() => {
-        this.#isSoon = false
-        this.#flush()
-      })
-    } else this.#timer ??= setTimeout(() => this.#flush(), waitMs)
+    const waitMs = this.#flushMs - sinceMs
+    if (waitMs <= 0) return this.#flushSoon(false)
+    this.#timer ??= setTimeout(() => this.#flush(false), waitMs)
+    if (isFirst && sinceMs >= 0) this.#flushSoon(true)
   }
 
-  #flush(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+  #flushSoon(firstOnly: boolean): void {
+    this.#isSoon = true
+    // after the provider's chunk is read to its end: all its tokens go into one row
+    queueMicrotask(() => {
+      this.#isSoon = false
+      this.#flush(firstOnly)
+    })
+  }
+
+  /** @param firstOnly leaves all but first deltas to the tick: whoever waits for the first one should not wait for those */
+  #flush(firstOnly: boolean): void {
+    if (!firstOnly) {
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+    }
     if (this.#flushing || this.#waiting.size === 0) return
-    this.#flushing = this.#write().then((waitMs) => {
+    this.#flushing = this.#write(firstOnly).then((waitMs) => {
       this.#flushing = undefined
-      this.#lastFlushAt = performance.now() + waitMs
+      if (!firstOnly || waitMs > 0) this.#lastFlushAt = performance.now() + waitMs
       this.#scheduleWaiting()
     })
   }
@@ -109,15 +114,16 @@ export class DeltaWriter {
   }
 
   /** @returns milliseconds to stay away from the database, 0 where it took the deltas */
-  async #write(): Promise<number> {
+  async #write(firstOnly: boolean): Promise<number> {
     const batch: { stream: DeltaStream; row: DeltaRow }[] = []
     try {
       if (this.#uncertain.size > 0) await this.#reconcile([...this.#uncertain])
       for (const stream of this.#waiting) {
+        if (firstOnly && stream.timeToFirstTokenMs !== null) continue
+        this.#waiting.delete(stream)
         const row = takeRow(stream)
         if (row) batch.push({ stream, row })
       }
-      this.#waiting.clear()
       if (batch.length === 0) return 0
       const seqs = await this.#storage.appendDeltas(batch.map(({ row }) => row))
       for (const [index, { stream, row }] of batch.entries()) this.#written(stream, row, seqs[index]!)
@@ -143,17 +149,7 @@ export class DeltaWriter {
     stream.stored += row.text
     stream.lastSeq = seq
     stream.timeToFirstTokenMs ??= row.timeToFirstTokenMs
-    this.#log.publish(stream.sessionId, [
-      sessionEvent({
-        kind: 'MessageDelta',
-        sessionId: stream.sessionId,
-        seq,
-        messageId: stream.messageId,
-        offset: row.textOffset,
-        text: row.text,
-        createdAt: new Date(),
-      }),
-    ])
+    this.#log.publish(stream.sessionId, [deltaEvent(stream.sessionId, seq, stream.messageId, row.textOffset, row.text)])
   }
 
   /** In the place of a write: one that ran meanwhile would reconcile the stream a second time, or take text from it. */
@@ -181,14 +177,7 @@ export class DeltaWriter {
       stream.timeToFirstTokenMs ??= Date.now() - stream.startedAt.getTime()
       // its followers read it from the database: the event comes with a seq that their tail lacks
       this.#log.publish(stream.sessionId, [
-        sessionEvent({
-          kind: 'MessageDelta',
-          sessionId: stream.sessionId,
-          seq: last.seq,
-          messageId: stream.messageId,
-          offset: last.textOffset,
-          text: last.data,
-        }),
+        deltaEvent(stream.sessionId, last.seq, stream.messageId, last.textOffset, last.data),
       ])
     }
   }

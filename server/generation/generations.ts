@@ -1,7 +1,7 @@
 import type { Bus, Unsubscribe } from '../bus/bus.ts'
 import type { Config } from '../config.ts'
 import { NotFoundError, ParleyError } from '../errors.ts'
-import type { Logger } from '../logger.ts'
+import { childLogger, type Logger } from '../logger.ts'
 import { follow } from '../log/follow.ts'
 import type { SessionLog } from '../log/sessionLog.ts'
 import type { Providers } from '../providers/registry.ts'
@@ -19,9 +19,18 @@ export interface GenerationsParts {
   log: SessionLog
   providers: Providers
   nodeId: string
+  /** Is told of each that runs here. */
+  observer?: GenerationObserver
+}
+
+export interface GenerationObserver {
+  generationStarted(): void
+  /** @param timeToFirstTokenMs null where it never stored a token on its own */
+  generationEnded(status: string, timeToFirstTokenMs: number | null): void
 }
 
 const checkpointMs = 1000
+const stopRepeatMs = 1000
 /** A reader adds up as many deltas in well under a millisecond. */
 const checkpointCharacters = 4096
 
@@ -50,36 +59,65 @@ export class Generations {
       this.#running.get(generationId)?.abort('stopped')
     })
     // SQLite has one node: whatever still runs in the file was left behind by its former self
-    if (storage.dialect.name === 'sqlite')
-      await reap(storage, log, { leaseBefore: new Date(), anyLeaseBut: this.nodeId })
-    const every = (ms: number, what: string, work: () => Promise<unknown>): NodeJS.Timeout =>
-      setInterval(() => void work().catch((error: unknown) => logger.error(`${what} failed`, { error })), ms)
+    if (storage.dialect.name === 'sqlite') await reap(storage, log, { anyLeaseBut: this.nodeId })
+    const every = (ms: number, what: string, atOnce: number, work: () => Promise<unknown>): NodeJS.Timeout => {
+      let running = 0
+      return setInterval(() => {
+        if (running === atOnce) return
+        running++
+        void work()
+          .catch((error: unknown) => logger.error(`${what} failed`, { error }))
+          .finally(() => running--)
+      }, ms)
+    }
     this.#timers = [
-      every(config.leaseRenewMs, 'renewing leases', () => this.#renew()),
-      every(config.leaseRenewMs, 'looking for lost generations', () => reap(storage, log, { leaseBefore: new Date() })),
-      every(checkpointMs, 'writing checkpoints', () => this.#checkpoint()),
+      // some at once: one that waits for a silent connection must not cost the leases
+      every(config.leaseRenewMs, 'renewing leases', 3, () => this.#renew()),
+      // a second one would only want the same rows
+      every(config.leaseRenewMs, 'looking for lost generations', 1, () => reap(storage, log)),
+      every(checkpointMs, 'writing checkpoints', 1, () => this.#checkpoint()),
     ]
   }
 
   /** Runs a generation whose rows are committed. */
   run(job: Job): void {
-    const { storage, log, logger, providers, config } = this.#parts
+    const { storage, log, logger, providers, config, observer } = this.#parts
     const run = startRun(
-      { storage, log, logger, providers, writer: this.#writer, contextWindow: config.contextWindow },
+      {
+        storage,
+        log,
+        logger: childLogger(logger, { requestId: job.requestId }),
+        providers,
+        writer: this.#writer,
+        contextWindow: config.contextWindow,
+      },
       job,
     )
     this.#running.set(job.generationId, run)
     if (this.#stopAsked.delete(job.generationId)) run.abort('stopped')
-    void run.done.then(() => this.#running.delete(job.generationId))
+    observer?.generationStarted()
+    void run.done.then((status) => {
+      this.#running.delete(job.generationId)
+      observer?.generationEnded(status, run.stream.timeToFirstTokenMs)
+    })
   }
 
-  leaseUntil(): Date {
-    return new Date(Date.now() + this.#parts.config.leaseMs)
+  /** When a lease that is taken or renewed now ends, as SQL: by the clock of the database, since those of nodes differ. */
+  get leaseUntil(): string {
+    return this.#parts.storage.dialect.later(this.#parts.config.leaseMs)
   }
 
   /** On this node. */
   runningCount(): number {
     return this.#running.size
+  }
+
+  /** On this node, by whether the model has said something yet. */
+  runningByState(): { PENDING: number; STREAMING: number } {
+    const counts = { PENDING: 0, STREAMING: 0 }
+    for (const { stream } of this.#running.values())
+      counts[stream.timeToFirstTokenMs === null ? 'PENDING' : 'STREAMING']++
+    return counts
   }
 
   /**
@@ -100,6 +138,7 @@ export class Generations {
     // it may be stored and not yet run, just now, on this node
     this.#stopAsked.add(generationId)
     const controller = new AbortController()
+    let repeated: NodeJS.Timeout | undefined
     try {
       const events = follow(log, before.sessionId, {
         after: before.lastSeq,
@@ -107,9 +146,13 @@ export class Generations {
         signal: controller.signal,
       })
       const ended = this.#untilEnded(events, generationId)
-      bus.publish('stop', 'all', { generationId })
+      const ask = (): void => bus.publish('stop', 'all', { generationId })
+      ask()
+      // the bus may lose it
+      repeated = setInterval(ask, stopRepeatMs)
       await ended
     } finally {
+      clearInterval(repeated)
       controller.abort()
       this.#stopAsked.delete(generationId)
     }
@@ -165,10 +208,10 @@ export class Generations {
     await storage.transaction((tx) =>
       tx.run(
         // locked in the order in which the writer of deltas locks them
-        `UPDATE generations SET lease_until = ? WHERE id IN (
+        `UPDATE generations SET lease_until = ${this.leaseUntil} WHERE id IN (
            SELECT id FROM generations WHERE owner_node = ? AND ended_at IS NULL AND ${dialect.isIn('id')}
            ORDER BY id ${dialect.forUpdate})`,
-        [this.leaseUntil(), this.nodeId, dialect.list([...this.#running.keys()])],
+        [this.nodeId, dialect.list([...this.#running.keys()])],
       ),
     )
   }

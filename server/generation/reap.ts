@@ -19,20 +19,20 @@ interface LostRow {
 }
 
 /**
- * Ends, as INTERRUPTED and with all that was stored, the generations whose lease ran out before `leaseBefore`; of
- * `anyLeaseBut`, if given, those of every other node whatever their lease.
+ * Ends, as INTERRUPTED and with all that was stored, the generations whose lease has run out by the database's clock;
+ * where `anyLeaseBut` is given, instead, those of every other node than that, whatever their lease.
  * @returns how many it ended
  */
 export async function reap(
   storage: Storage,
   log: SessionLog,
-  { leaseBefore, anyLeaseBut }: { leaseBefore: Date; anyLeaseBut?: string },
+  { anyLeaseBut }: { anyLeaseBut?: string } = {},
 ): Promise<number> {
-  const isLost = anyLeaseBut ? 'owner_node <> ?' : 'lease_until < ?'
-  const lost = anyLeaseBut ?? leaseBefore
+  const isLost = anyLeaseBut === undefined ? `lease_until < ${storage.dialect.now}` : 'owner_node <> ?'
+  const lost = anyLeaseBut === undefined ? [] : [anyLeaseBut]
   const candidates = await storage.read.all<{ id: string }>(
     `SELECT id FROM generations WHERE ended_at IS NULL AND ${isLost}`,
-    [lost],
+    lost,
   )
   let count = 0
   for (const { id } of candidates) {
@@ -40,7 +40,7 @@ export async function reap(
       // the raised fence comes first: from here on its owner, should it wake up, can write nothing more
       const taken = await tx.run(
         `UPDATE generations SET fence = fence + 1 WHERE id = ? AND ended_at IS NULL AND ${isLost}`,
-        [id, lost],
+        [id, ...lost],
       )
       if (taken === 0) return false
       const [row] = await tx.all<LostRow>(

@@ -22,6 +22,8 @@ export interface Job {
   model: string
   settings: GenerationSettings
   startedAt: Date
+  /** Of the request that started it, for the log and the provider. */
+  requestId?: string
 }
 
 export interface RunParts {
@@ -40,8 +42,11 @@ export type AbortReason = 'stopped' | 'interrupted' | 'lost'
 export interface Run {
   readonly job: Job
   readonly stream: DeltaStream
-  /** Settles once the provider's connection is closed and the end is stored. Never rejects. */
-  readonly done: Promise<void>
+  /**
+   * Settles once the provider's connection is closed and the end is stored, with what became of it; `LOST` where its
+   * lease was taken away. Never rejects.
+   */
+  readonly done: Promise<Outcome['status'] | 'LOST'>
   abort(reason: AbortReason): void
 }
 
@@ -70,7 +75,12 @@ export function startRun(parts: RunParts, job: Job): Run {
   }
 }
 
-async function run(parts: RunParts, job: Job, stream: DeltaStream, signal: AbortSignal): Promise<void> {
+async function run(
+  parts: RunParts,
+  job: Job,
+  stream: DeltaStream,
+  signal: AbortSignal,
+): Promise<Outcome['status'] | 'LOST'> {
   const { storage, log, logger, providers, writer } = parts
   let attempts = 0
   let asked = job.model
@@ -88,6 +98,7 @@ async function run(parts: RunParts, job: Job, stream: DeltaStream, signal: Abort
       temperature: temperature ?? undefined,
       topP: topP ?? undefined,
       maxTokens: maxTokens ?? undefined,
+      requestId: job.requestId,
     }
     await providers.stream(job.model, request, {
       signal,
@@ -104,7 +115,7 @@ async function run(parts: RunParts, job: Job, stream: DeltaStream, signal: Abort
   } catch (error) {
     failure = error
   }
-  if (signal.reason === ('lost' satisfies AbortReason)) return
+  if (signal.reason === ('lost' satisfies AbortReason)) return 'LOST'
   const ending = endOf(signal, failure)
   if (ending.error?.code === 'INTERNAL')
     logger.error('a generation failed', { error: failure, generation: job.generationId })
@@ -133,6 +144,7 @@ async function run(parts: RunParts, job: Job, stream: DeltaStream, signal: Abort
     })
     if (!isOurs) logger.warn('a generation had been ended by another node', { generation: job.generationId })
   })
+  return ending.status
 }
 
 /** What became of a run, from why its stream ended. */
@@ -156,18 +168,25 @@ function endOf(signal: AbortSignal, failure: unknown): Pick<Outcome, 'status' | 
   }
 }
 
-const retryMs = [100, 500, 2_000, 5_000]
+const retryMs = [100, 500, 2_000]
+const laterRetryMs = 5_000
+/** A database that is restarted or fails over is back by then; who stops a server does not wait so long. */
+const patienceMs = 60_000
+const patienceInShutdownMs = 8_000
 
 /** The end of a generation is stored also where the database is away for a while; after that the reaper writes it. */
 async function untilItWorks(logger: Logger, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  for (const wait of [...retryMs, undefined]) {
+  const startedAt = performance.now()
+  for (let attempt = 0; ; attempt++)
     try {
       await work()
       return
     } catch (error) {
       logger.error('the end of a generation could not be stored', { error })
-      if (wait === undefined || signal.reason === ('lost' satisfies AbortReason)) return
-      await new Promise((resolve) => setTimeout(resolve, wait))
+      const reason = signal.reason as AbortReason | undefined
+      const waitMs = retryMs[attempt] ?? laterRetryMs
+      const limitMs = reason === 'interrupted' ? patienceInShutdownMs : patienceMs
+      if (reason === 'lost' || performance.now() - startedAt + waitMs > limitMs) return
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
     }
-  }
 }

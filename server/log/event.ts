@@ -37,7 +37,8 @@ export interface SessionEvent {
   isOn: boolean
   /** `Resync`: where to go on from. */
   lastSeq: number
-  createdAt: Date
+  /** When it was appended; null for a delta, of which nobody asks. */
+  createdAt: Date | null
 }
 
 /** What an appender says of an event; the log gives it its `seq`. */
@@ -59,11 +60,32 @@ const blank: SessionEvent = {
   role: null,
   isOn: false,
   lastSeq: 0,
-  createdAt: new Date(0),
+  createdAt: null,
 }
 
 /** An event with every property set, so that all events have one hidden class. */
 export const sessionEvent = (of: Pick<SessionEvent, 'kind' | 'sessionId'> & Partial<SessionEvent>): SessionEvent => ({
   ...blank,
   ...of,
+})
+
+/** A delta, of which there are many: made without copying. */
+export const deltaEvent = (
+  sessionId: string,
+  seq: number,
+  messageId: string | null,
+  offset: number,
+  text: string,
+): SessionEvent => ({
+  kind: 'MessageDelta',
+  sessionId,
+  seq,
+  subjectId: null,
+  messageId,
+  offset,
+  text,
+  role: null,
+  isOn: false,
+  lastSeq: 0,
+  createdAt: null,
 })

@@ -1,8 +1,9 @@
 import { InvalidInputError } from '../errors.ts'
+import { sessionEvents } from '../guards/accessTable.ts'
 import { sessionEvent, type SessionEvent } from './event.ts'
 import { mergeDeltas } from './merge.ts'
-import { accessLost, type SessionLog } from './sessionLog.ts'
-import type { Follower } from './tail.ts'
+import { accessLost, LogCutError, type SessionLog } from './sessionLog.ts'
+import type { Follower, Tail } from './tail.ts'
 
 export interface FollowOptions {
   /** Position to go on from; null for live events only. */
@@ -40,8 +41,8 @@ export async function* follow(
   const follower: Follower = {
     wake: stir,
     passBy(event) {
-      // the typist's own connections don't hear it
-      if (event.kind === 'TypingChanged' && event.subjectId === viewerId) return
+      // e.g. the typist's own connections don't hear that they type
+      if (sessionEvents[event.kind] === 'others' && event.subjectId === viewerId) return
       // the newest of each kind and person is all that counts, so nothing piles up for a slow reader
       passing.set(`${event.kind}:${event.subjectId}`, event)
       stir()
@@ -72,7 +73,12 @@ export async function* follow(
     }
     while (true) {
       isAwake = false
-      const read = await log.read(tail, position)
+      const read = await readOrCut(log, tail, position)
+      if (read instanceof LogCutError) {
+        position = read.lastSeq
+        if (!ended) yield sessionEvent({ kind: 'Resync', sessionId, lastSeq: position })
+        continue
+      }
       for (const event of mergeDeltas(read)) {
         if (ended) break
         position = event.seq!
@@ -96,6 +102,15 @@ export async function* follow(
   } finally {
     signal?.removeEventListener('abort', abort)
     log.detach(tail, follower)
+  }
+}
+
+async function readOrCut(log: SessionLog, tail: Tail, position: number): Promise<SessionEvent[] | LogCutError> {
+  try {
+    return await log.read(tail, position)
+  } catch (error) {
+    if (error instanceof LogCutError) return error
+    throw error
   }
 }
 

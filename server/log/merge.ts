@@ -1,4 +1,4 @@
-import type { SessionEvent } from './event.ts'
+import { deltaEvent, type SessionEvent } from './event.ts'
 
 /**
  * Joins deltas of one message that follow each other directly into one with the last one's `seq`. Only directly: an
@@ -16,7 +16,7 @@ export function mergeDeltas(events: readonly SessionEvent[]): SessionEvent[] {
         last = events[index++]!
         text += last.text
       }
-    merged.push(last === first ? first : { ...first, seq: last.seq, text, createdAt: last.createdAt })
+    merged.push(last === first ? first : deltaEvent(first.sessionId, last.seq!, first.messageId, first.offset, text))
   }
   return merged
 }

@@ -1,6 +1,6 @@
 import type { ParticipantRole } from '../entities/participant.ts'
 import { toDate, type Storage } from '../storage/storage.ts'
-import { eventKinds, sessionEvent, type SessionEvent } from './event.ts'
+import { deltaEvent, eventKinds, sessionEvent, type SessionEvent } from './event.ts'
 
 const batchSize = 1000
 
@@ -26,43 +26,53 @@ interface EventRow {
   createdAt: number | Date
 }
 
+export interface ReadableLog {
+  logId: number
+  sessionId: string
+  /** Ids of its messages by their `seq`, as far as they were read. */
+  messageIds?: Map<number, string>
+}
+
 /** Up to a thousand stored events beyond `after`, oldest first. */
-export async function readEvents(
-  storage: Storage,
-  log: { logId: number; sessionId: string },
-  after: number,
-): Promise<SessionEvent[]> {
+export async function readEvents(storage: Storage, log: ReadableLog, after: number): Promise<SessionEvent[]> {
   const rows = await storage.read.all<EventRow>(
     `SELECT seq, kind, subject_id AS "subjectId", message_seq AS "messageSeq", text_offset AS "textOffset", data,
        created_at AS "createdAt"
      FROM session_events WHERE log_id = ? AND seq > ? ORDER BY seq LIMIT ${batchSize}`,
     [log.logId, after],
   )
-  const messageIds = await readMessageIds(storage, log.sessionId, rows)
-  return rows.map((row) =>
-    sessionEvent({
+  const messageIds = await readMessageIds(storage, log, rows)
+  return rows.map((row) => {
+    const messageId = row.messageSeq === null ? null : (messageIds.get(row.messageSeq) ?? null)
+    if (row.kind === 0) return deltaEvent(log.sessionId, row.seq, messageId, row.textOffset ?? 0, row.data ?? '')
+    return sessionEvent({
       kind: eventKinds[row.kind]!,
       sessionId: log.sessionId,
       seq: row.seq,
       subjectId: row.subjectId,
-      messageId: row.messageSeq === null ? null : (messageIds.get(row.messageSeq) ?? null),
-      offset: row.textOffset ?? 0,
-      text: row.kind === 0 ? (row.data ?? '') : '',
-      role: row.kind === 0 ? null : (row.data as ParticipantRole | null),
+      messageId,
+      role: row.data as ParticipantRole | null,
       createdAt: toDate(row.createdAt),
-    }),
-  )
+    })
+  })
 }
 
 /** Deltas name their message by its `seq`; a thousand of them are of few messages. */
-async function readMessageIds(storage: Storage, sessionId: string, rows: EventRow[]): Promise<Map<number, string>> {
+async function readMessageIds(
+  storage: Storage,
+  { sessionId, messageIds: known = new Map() }: ReadableLog,
+  rows: EventRow[],
+): Promise<Map<number, string>> {
+  // nothing is taken out of it: somebody may be about to use what is in there
+  const messageIds = known.size > batchSize ? new Map<number, string>() : known
   const seqs = new Set<number>()
-  for (const row of rows) if (row.messageSeq !== null) seqs.add(row.messageSeq)
-  if (seqs.size === 0) return new Map()
+  for (const { messageSeq } of rows) if (messageSeq !== null && !messageIds.has(messageSeq)) seqs.add(messageSeq)
+  if (seqs.size === 0) return messageIds
   const { dialect, read } = storage
   const found = await read.all<{ seq: number; id: string }>(
     `SELECT seq, id FROM messages WHERE session_id = ? AND ${dialect.isIn('seq')}`,
     [sessionId, dialect.list([...seqs])],
   )
-  return new Map(found.map(({ seq, id }) => [seq, id]))
+  for (const { seq, id } of found) messageIds.set(seq, id)
+  return messageIds
 }

@@ -11,6 +11,8 @@ export interface SessionLogOptions {
   pollIntervalMs?: number
 }
 
+const pollsAtOnce = 3
+
 interface Attached {
   tail: Tail
   ready: Promise<void>
@@ -35,7 +37,15 @@ export class SessionLog {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.#poll().catch(() => undefined), this.#pollIntervalMs)
+    let running = 0
+    this.#timer = setInterval(() => {
+      // while the database does not answer, more of them would take up its connections
+      if (running === pollsAtOnce) return
+      running++
+      void this.#poll()
+        .catch(() => undefined)
+        .finally(() => running--)
+    }, this.#pollIntervalMs)
   }
 
   stop(): void {
@@ -75,26 +85,26 @@ export class SessionLog {
         messageId: delta?.messageId ?? null,
         offset: delta?.offset ?? 0,
         text: delta?.text ?? '',
-        createdAt,
+        createdAt: delta ? null : createdAt,
       }),
     )
-    for (const [index, event] of events.entries()) {
-      const delta = drafts[index]?.delta
-      await tx.run(
-        `INSERT INTO session_events (log_id, seq, kind, subject_id, message_seq, text_offset, data, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        [
+    await tx.run(
+      `INSERT INTO session_events (log_id, seq, kind, subject_id, message_seq, text_offset, data, created_at)
+       VALUES ${events.map(() => '(?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
+      events.flatMap((event, index) => {
+        const { kind, delta } = drafts[index]!
+        return [
           log.logId,
           event.seq,
-          eventKinds.indexOf(event.kind as (typeof eventKinds)[number]),
+          eventKinds.indexOf(kind),
           event.subjectId,
           delta?.messageSeq ?? null,
           delta?.offset ?? null,
           delta?.text ?? event.role,
           createdAt,
-        ],
-      )
-    }
+        ]
+      }),
+    )
     tx.afterCommit(() => this.publish(sessionId, events))
     return events
   }
@@ -165,9 +175,22 @@ export class SessionLog {
     return log.lastSeq
   }
 
-  /** Stored events beyond `after`, oldest first: from memory at once, else a batch from the database. */
+  /**
+   * Stored events beyond `after`, oldest first: from memory at once, else a batch from the database.
+   * @throws LogCutError where the log no longer reaches back so far
+   */
   read(tail: Tail, after: number): SessionEvent[] | Promise<SessionEvent[]> {
-    return tail.read(after) ?? readEvents(this.#storage, tail, after)
+    return tail.read(after) ?? this.#readStored(tail, after)
+  }
+
+  async #readStored(tail: Tail, after: number): Promise<SessionEvent[]> {
+    const events = await readEvents(this.#storage, tail, after)
+    if (events[0]?.seq === after + 1) return events
+    const log = await readLog(this.#storage, tail.sessionId)
+    // none, where the session is being deleted
+    if (!log || log.lastSeq <= after) return events
+    tail.catchUp(log.lastSeq)
+    throw new LogCutError(log.lastSeq)
   }
 
   #open(sessionId: string): Attached {
@@ -209,6 +232,17 @@ export class SessionLog {
       if (lastSeq === undefined) tail.offer([sessionEvent({ kind: 'SessionDeleted', sessionId: tail.sessionId })])
       else tail.catchUp(lastSeq)
     }
+  }
+}
+
+/** The events directly behind a position are no longer in the log. */
+export class LogCutError extends Error {
+  /** Where to go on from. */
+  readonly lastSeq: number
+
+  constructor(lastSeq: number) {
+    super('The log no longer reaches back to this position.')
+    this.lastSeq = lastSeq
   }
 }
 

@@ -18,6 +18,8 @@ const keptEvents = 512
 export class Tail {
   readonly sessionId: string
   readonly followers = new Set<Follower>()
+  /** For whoever reads its stored events: after a restart all followers read the same ones. */
+  readonly messageIds = new Map<number, string>()
   logId = 0
   lastSeq = 0
   isOpen = false

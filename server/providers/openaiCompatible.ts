@@ -49,6 +49,9 @@ export function openaiCompatible(options: OpenaiCompatibleOptions): Provider & {
   if (apiKey) headers['authorization'] = `Bearer ${apiKey}`
   else if (credentials) headers['authorization'] = `Basic ${Buffer.from(credentials).toString('base64')}`
 
+  const headersFor = (requestId: string | undefined): Record<string, string> =>
+    requestId === undefined ? headers : { ...headers, 'x-request-id': requestId }
+
   const connections = createConnections(url.origin, { connectTimeoutMs: timeouts.connectMs })
   const path = (endpoint: string) => `${url.pathname.replace(/\/+$/, '')}${endpoint}${url.search}`
 
@@ -57,7 +60,7 @@ export function openaiCompatible(options: OpenaiCompatibleOptions): Provider & {
    * connection used again. Settles after the connection was given back or its socket closed.
    */
   async function exchange<T>(
-    request: { method: 'GET' | 'POST'; path: string; body?: string },
+    { requestId, ...request }: { method: 'GET' | 'POST'; path: string; body?: string; requestId?: string },
     signal: AbortSignal,
     read: (response: Response) => Promise<{ value: T; isAtEnd: boolean }>,
   ): Promise<T> {
@@ -67,7 +70,7 @@ export function openaiCompatible(options: OpenaiCompatibleOptions): Provider & {
     signal.addEventListener('abort', onAbort, { once: true })
     let isAtEnd = false
     try {
-      const response = await connection.client.request({ ...request, headers }).catch((error: unknown) => {
+      const response = await connection.client.request({ ...request, headers: headersFor(requestId) }).catch((error: unknown) => {
         throw connectionFailure(upstream, error)
       })
       // Destroying the connection while nobody reads must not become an uncaught error.
@@ -105,7 +108,8 @@ export function openaiCompatible(options: OpenaiCompatibleOptions): Provider & {
 
     stream(request, sink, signal) {
       const body = JSON.stringify(toBody(request))
-      return exchange({ method: 'POST', path: path('/chat/completions'), body }, signal, async (response) => {
+      const { requestId } = request
+      return exchange({ method: 'POST', path: path('/chat/completions'), body, requestId }, signal, async (response) => {
         if (response.statusCode !== 200) await refuse(response, request.model)
         const reader = createChatReader(upstream, request.model, (part) => {
           if (!signal.aborted) sink(part)

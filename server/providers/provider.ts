@@ -12,6 +12,8 @@ export interface ChatRequest {
   temperature?: number
   topP?: number
   maxTokens?: number
+  /** Sent along as `X-Request-Id`. */
+  requestId?: string
 }
 
 export type FinishReason = 'stop' | 'length' | 'content_filter' | 'tool_calls'

@@ -4,7 +4,7 @@ import { demo } from './demo.ts'
 import { createModelList, type ModelList } from './modelList.ts'
 import { openaiCompatible } from './openaiCompatible.ts'
 import { ProviderError, type ChatRequest, type Provider } from './provider.ts'
-import { createResilience, type Candidate, type StreamOptions } from './resilience.ts'
+import { createResilience, type Candidate, type FinishedCall, type StreamOptions } from './resilience.ts'
 
 /**
  * `UP`: it answers. `DEGRADED`: its last call failed within the last minute, or its list of models could not be
@@ -68,6 +68,8 @@ export interface Providers {
 export interface ProvidersParts {
   clock?: Clock
   random?: () => number
+  /** Is told of each call once it is over. */
+  onCall?: (call: FinishedCall) => void
   /** In the order of preference, instead of those that the settings configure. */
   providers?: ClosableProvider[]
 }
@@ -90,8 +92,11 @@ export function createProviders(config: Config, parts: ProvidersParts = {}): Pro
       totalMs: config.providerTotalTimeoutMs,
     },
     attempts: config.providerAttempts,
+    breakerFailures: config.providerBreakerFailures,
+    breakerCooldownMs: config.providerBreakerCooldownMs,
     clock,
     random,
+    onCall: parts.onCall,
   })
 
   const candidate = (modelId: string): ModelCandidate | undefined => {

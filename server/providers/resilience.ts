@@ -32,6 +32,17 @@ export interface ResilienceOptions {
   clock?: Clock
   /** From 0 to below 1; spreads the retries. */
   random?: () => number
+  /** Is told of each call once it is over. */
+  onCall?: (call: FinishedCall) => void
+}
+
+export interface FinishedCall {
+  provider: string
+  /** OK, ABORTED or an error code. */
+  code: string
+  ms: number
+  /** Milliseconds to the first text; null where there was none. */
+  firstTokenMs: number | null
 }
 
 export interface Resilience {
@@ -64,7 +75,7 @@ interface Run {
 
 /** Timeouts, retries with full jitter, fallback and a circuit breaker around any provider. */
 export function createResilience(options: ResilienceOptions): Resilience {
-  const { limits, attempts, clock = systemClock, random = Math.random } = options
+  const { limits, attempts, clock = systemClock, random = Math.random, onCall } = options
   const breakers = new Map<string, CircuitBreaker>()
 
   const breakerOf = (provider: string): CircuitBreaker => {
@@ -141,17 +152,29 @@ export function createResilience(options: ResilienceOptions): Resilience {
       signal.throwIfAborted()
       const permit = breaker.enter()
       if (!permit) throw openBreaker(provider.name, breaker.state())
+      const startedAt = clock.now()
+      let firstAt: number | undefined
       const takeAndTell = (part: Part) => {
-        if (part.type === 'text') permit.alive()
+        if (part.type === 'text') {
+          permit.alive()
+          firstAt ??= clock.now()
+        }
         sink(part)
       }
+      const tell = (code: string): void =>
+        onCall?.({
+          ...{ provider: provider.name, code, ms: clock.now() - startedAt },
+          firstTokenMs: firstAt === undefined ? null : firstAt - startedAt,
+        })
       try {
         onAttempt?.(++run.attempt, candidate)
         await call(candidate, request, { sink: takeAndTell, signal }, run)
         permit.end('success')
+        tell('OK')
         return
       } catch (error) {
         permit.end(outcomeOf(error))
+        tell(error instanceof ProviderError ? error.code : 'ABORTED')
         if (!(error instanceof ProviderError)) throw error
         const wait = delay(error, tries, run)
         if (wait === undefined || breaker.state().isOpen) throw error

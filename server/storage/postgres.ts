@@ -1,11 +1,15 @@
 import { Migrator } from '@mikro-orm/migrations'
 import { MikroORM } from '@mikro-orm/postgresql'
 import { CompiledQuery } from 'kysely'
-import type { Pool } from 'pg'
+import pg, { type Pool } from 'pg'
 import { ConfigError, withoutPassword } from '../config.ts'
+import { orAway } from './databaseAway.ts'
 import { entityList } from './entityList.ts'
 import { Initial } from './migrations/postgres/0001-initial.ts'
 import { Secrets } from './migrations/postgres/0002-secrets.ts'
+import { Credentials } from './migrations/postgres/0003-credentials.ts'
+import { OwnerDecisions } from './migrations/postgres/0004-owner-decisions.ts'
+import { Audit } from './migrations/postgres/0005-audit.ts'
 import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'
 import { openTransaction } from './transaction.ts'
 
@@ -16,6 +20,9 @@ const dialect: Dialect = {
   list: (values) => `{${values.join(',')}}`,
   containsFolded: (column) => `position(? in lower(${column})) > 0`,
   concatenate: (column, orderBy) => `string_agg(${column}, '' ORDER BY ${orderBy})`,
+  now: 'now()',
+  // `now()` is when the transaction began, which may have waited for locks since
+  later: (ms) => `clock_timestamp() + interval '${ms} milliseconds'`,
   forUpdate: 'FOR UPDATE',
 }
 
@@ -73,10 +80,37 @@ const appendParams = (rows: readonly DeltaRow[]): unknown[] => [
   rows.map((row) => row.text),
 ]
 
+/**
+ * Lets go of a connection that has not answered in time. Else it would go back to the pool, and whoever got it next would
+ * wait behind the same silence.
+ */
+class Client extends pg.Client {
+  // oxlint-disable-next-line typescript/no-explicit-any -- as whichever of its many forms is called
+  override query(...args: any[]): any {
+    // oxlint-disable-next-line typescript/no-explicit-any
+    const result: unknown = (super.query as (...args: any[]) => unknown)(...args)
+    if (result instanceof Promise)
+      result.catch((error: Error) => {
+        if (error.message === 'Query read timeout') void this.end().catch(() => undefined)
+      })
+    return result
+  }
+}
+
+/** Nothing slow is awaited in a transaction: who says nothing for so long is gone, or frozen. */
+const maxIdleInTransactionMs = 5_000
+
+/** The longest that `check` waits: whoever asks whether the server is well wants to know it now. */
+const maxCheckMs = 3_000
+
 const cannotConnect = (url: string, error: unknown): ConfigError =>
   new ConfigError(
     `DATABASE_URL is "${withoutPassword(url)}", which can't be connected to: ${(error as Error).message}.`,
   )
+
+function tellAway(error: unknown): never {
+  throw orAway(error)
+}
 
 /**
  * Connects to the database and migrates it, one node at a time.
@@ -88,13 +122,24 @@ export async function openPostgres(url: string, timeoutMs: number): Promise<Stor
     clientUrl: url,
     entities: entityList,
     extensions: [Migrator],
-    pool: { min: 0, max: 20 },
+    // one that died while nobody used it should be gone before somebody waits for it
+    pool: { min: 0, max: 20, idleTimeoutMillis: 2_000 },
     // a connection that is open at one end only would hold up what waits for it, as all deltas of this node, for ever
-    driverOptions: { keepAlive: true, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs || undefined },
+    driverOptions: {
+      Client,
+      keepAlive: true,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs || undefined,
+      // PostgreSQL does not see that we are gone, and would keep our locks from whoever is to end what we had begun
+      idle_in_transaction_session_timeout: Math.min(timeoutMs, maxIdleInTransactionMs) || undefined,
+    },
     migrations: {
       migrationsList: [
         { name: '0001-initial', class: Initial },
         { name: '0002-secrets', class: Secrets },
+        { name: '0003-credentials', class: Credentials },
+        { name: '0004-owner-decisions', class: OwnerDecisions },
+        { name: '0005-audit', class: Audit },
       ],
       snapshot: false,
       silent: true,
@@ -133,6 +178,7 @@ export async function openPostgres(url: string, timeoutMs: number): Promise<Stor
       (await query(number(sql), params)).rows as R[],
     run: async (sql, params = []) => (await query(number(sql), params)).changed,
   })
+  let checking: Promise<unknown> | undefined
   const onPool: Query = async (sql, params) => {
     const { rows, rowCount } = await pool.query(sql, [...params])
     return { rows, changed: rowCount ?? 0 }
@@ -141,23 +187,8 @@ export async function openPostgres(url: string, timeoutMs: number): Promise<Stor
   return {
     dialect,
     orm: orm as unknown as Storage['orm'],
-    read: asSql(onPool),
-    async snapshot(statements: readonly Statement[]) {
-      const [only, ...others] = statements
-      if (only && others.length === 0) return [(await onPool(number(only.sql), only.params)).rows as Row[]]
-      const client = await pool.connect()
-      try {
-        await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-        const results: Row[][] = []
-        for (const { sql, params } of statements) results.push((await client.query(number(sql), [...params])).rows)
-        await client.query('COMMIT')
-        client.release()
-        return results
-      } catch (error) {
-        client.release(true)
-        throw error
-      }
-    },
+    read: asSql((sql, params) => onPool(sql, params).catch(tellAway)),
+    snapshot: (statements) => snapshot(statements).catch(tellAway),
     async transaction(work) {
       const once = () =>
         openTransaction(
@@ -169,13 +200,43 @@ export async function openPostgres(url: string, timeoutMs: number): Promise<Stor
             }),
           work,
         )
-      return withRetries(once)
+      return withRetries(once).catch(tellAway)
     },
-    appendDeltas: (rows) => withRetries(() => appendOnce(rows)),
-    check: async () => void (await pool.query('SELECT 1')),
+    appendDeltas: (rows) => withRetries(() => appendOnce(rows)).catch(tellAway),
+    check: () => check().catch(tellAway),
     async close() {
       await orm.close(true)
     },
+  }
+
+  async function snapshot(statements: readonly Statement[]): Promise<Row[][]> {
+    const [only, ...others] = statements
+    if (only && others.length === 0) return [(await onPool(number(only.sql), only.params)).rows as Row[]]
+    const client = await pool.connect()
+    try {
+      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+      const results: Row[][] = []
+      for (const { sql, params } of statements) results.push((await client.query(number(sql), [...params])).rows)
+      await client.query('COMMIT')
+      client.release()
+      return results
+    } catch (error) {
+      client.release(true)
+      throw error
+    }
+  }
+
+  /** One at a time, however many ask: connections that answer nothing would be taken up by it. */
+  async function check(): Promise<void> {
+    const limitMs = timeoutMs && Math.min(timeoutMs, maxCheckMs)
+    const asked = { text: 'SELECT 1', query_timeout: limitMs || undefined }
+    checking ??= pool.query(asked).finally(() => (checking = undefined))
+    if (limitMs === 0) return void (await checking)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error('Query read timeout')), limitMs)
+    })
+    await Promise.race([checking, late]).finally(() => clearTimeout(timer))
   }
 
   async function appendOnce(rows: readonly DeltaRow[]): Promise<number[]> {

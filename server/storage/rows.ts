@@ -1,3 +1,4 @@
+import type { AuditEntry } from '../entities/auditEntry.ts'
 import type { Generation } from '../entities/generation.ts'
 import type { Message } from '../entities/message.ts'
 import type { Participant } from '../entities/participant.ts'
@@ -26,7 +27,17 @@ export interface GenerationOfMessage {
   error: { code: ErrorCode; message: string } | null
 }
 
-const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+const snakes = new Map<string, string>()
+
+/** A property's column. There are few, and each is asked for by every row that is inserted. */
+function snake(name: string): string {
+  let column = snakes.get(name)
+  if (column === undefined) {
+    column = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+    snakes.set(name, column)
+  }
+  return column
+}
 
 /**
  * Columns under the names of their entity's properties, each with a prefix where rows of two tables are joined. A text is
@@ -133,12 +144,38 @@ export const generationOf = (row: Row): GenerationRow => ({
   endedAt: toDateOrNull(row.endedAt),
 })
 
-/** Inserts a row whose properties are the columns' names in camelCase; objects go in as JSON. */
-export function insert(sql: Sql, table: string, row: object): Promise<number> {
+export const auditColumns = columns(
+  ...['id', 'userId', 'address', 'requestId', 'action', 'sessionId', 'subjectId', 'errorCode', 'durationMs', 'times'],
+  'createdAt',
+)
+
+export type AuditRow = { [Name in keyof AuditEntry & string]-?: Exclude<AuditEntry[Name], undefined> }
+
+export const auditOf = (row: Row): AuditRow => ({
+  id: row.id as string,
+  userId: row.userId as string | null,
+  address: row.address as string | null,
+  requestId: row.requestId as string | null,
+  action: row.action as string,
+  sessionId: row.sessionId as string | null,
+  subjectId: row.subjectId as string | null,
+  errorCode: row.errorCode as ErrorCode | null,
+  durationMs: row.durationMs as number,
+  times: row.times as number,
+  createdAt: toDate(row.createdAt),
+})
+
+/**
+ * Inserts a row whose properties are the columns' names in camelCase; objects go in as JSON.
+ * @param made columns whose value the database makes, as SQL, in the place of the row's
+ */
+export function insert(sql: Sql, table: string, row: object, made: Record<string, string> = {}): Promise<number> {
   const names = Object.keys(row)
-  const values = Object.values(row).map((value: Param | object) =>
-    typeof value === 'object' && value !== null && !(value instanceof Date) ? JSON.stringify(value) : value,
-  )
-  const places = names.map(() => '?').join(', ')
+  const values = Object.entries(row)
+    .filter(([name]) => made[name] === undefined)
+    .map(([, value]: [string, Param | object]) =>
+      typeof value === 'object' && value !== null && !(value instanceof Date) ? JSON.stringify(value) : value,
+    )
+  const places = names.map((name) => made[name] ?? '?').join(', ')
   return sql.run(`INSERT INTO ${table} (${names.map(snake).join(', ')}) VALUES (${places})`, values)
 }

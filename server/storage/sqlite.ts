@@ -3,32 +3,17 @@ import { dirname, resolve } from 'node:path'
 import { Migrator } from '@mikro-orm/migrations'
 import { MikroORM } from '@mikro-orm/sqlite'
 import Database from 'better-sqlite3'
-import { CompiledQuery, SqliteDialect, SqliteDriver, type DatabaseConnection } from 'kysely'
+import { SqliteDialect } from 'kysely'
 import { ConfigError } from '../config.ts'
 import { entityList } from './entityList.ts'
 import { Initial } from './migrations/sqlite/0001-initial.ts'
+import { Credentials } from './migrations/sqlite/0003-credentials.ts'
+import { OwnerDecisions } from './migrations/sqlite/0004-owner-decisions.ts'
+import { Audit } from './migrations/sqlite/0005-audit.ts'
+import { SqliteWriter } from './sqliteWriter.ts'
 import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'
-import { openTransaction } from './transaction.ts'
 
-/** MikroORM's `begin` is deferred, and a deferred transaction that reads and then writes fails at once where another wrote between. */
-class ImmediateDriver extends SqliteDriver {
-  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
-  }
-}
-
-class ImmediateDialect extends SqliteDialect {
-  readonly #database: Database.Database
-
-  constructor(database: Database.Database) {
-    super({ database })
-    this.#database = database
-  }
-
-  override createDriver(): SqliteDriver {
-    return new ImmediateDriver({ database: this.#database })
-  }
-}
+const sqliteNow = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
 
 const dialect: Dialect = {
   name: 'sqlite',
@@ -36,6 +21,8 @@ const dialect: Dialect = {
   list: (values) => JSON.stringify(values),
   containsFolded: (column) => `instr(fold(${column}), ?) > 0`,
   concatenate: (column, orderBy) => `group_concat(${column}, '' ORDER BY ${orderBy})`,
+  now: sqliteNow,
+  later: (ms) => `${sqliteNow} + ${ms}`,
   forUpdate: '',
 }
 
@@ -143,11 +130,16 @@ export async function openSqlite(url: string): Promise<Storage> {
 
   const orm = await MikroORM.init({
     dbName: path,
-    driverOptions: new ImmediateDialect(database),
+    driverOptions: new SqliteDialect({ database }),
     entities: entityList,
     extensions: [Migrator],
     migrations: {
-      migrationsList: [{ name: '0001-initial', class: Initial }],
+      migrationsList: [
+        { name: '0001-initial', class: Initial },
+        { name: '0003-credentials', class: Credentials },
+        { name: '0004-owner-decisions', class: OwnerDecisions },
+        { name: '0005-audit', class: Audit },
+      ],
       snapshot: false,
       silent: true,
     },
@@ -155,6 +147,9 @@ export async function openSqlite(url: string): Promise<Storage> {
   await orm.migrator.up()
 
   const reader = connect(path, { readonly: true })
+  reader.pragma('cache_size = -65536')
+  // a page that is not in the cache is looked up in the system's own, without a call
+  reader.pragma('mmap_size = 1073741824')
   const reads = new Statements(reader)
   const writes = new Statements(database)
   // Deltas may be lost with a power cut, so they need not wait for the disk. A connection of their own, since changing
@@ -164,7 +159,7 @@ export async function openSqlite(url: string): Promise<Storage> {
   deltas.pragma('wal_autocheckpoint = 10000')
   deltas.pragma('cache_size = -65536')
   const deltaWrites = new Statements(deltas)
-  const kysely = orm.em.getConnection().getClient()
+  const writer = new SqliteWriter(orm as unknown as Storage['orm'], database, writes.asSql)
 
   const leased = `SELECT 1 FROM generations WHERE id = ? AND fence = ? AND ended_at IS NULL`
   const countUp = deltaWrites
@@ -203,11 +198,11 @@ export async function openSqlite(url: string): Promise<Storage> {
       // nothing is awaited between these reads, and only this process writes
       return statements.map(({ sql, params }) => reads.all(sql, params))
     },
-    transaction: (work) => openTransaction(orm as unknown as Storage['orm'], () => writes.asSql, work),
+    transaction: (work) => writer.transaction(work),
     appendDeltas: (rows) =>
-      // The other connection is taken from kysely meanwhile: a synchronous BEGIN here would wait for a transaction that
-      // is open there, and keep it from ever being committed.
-      kysely.connection().execute(async () => {
+      // a synchronous BEGIN would wait for a transaction that is open on the other connection, and keep it from ever
+      // being committed
+      writer.exclusive(() => {
         begin.run()
         try {
           const seqs = appendAll(rows)

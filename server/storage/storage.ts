@@ -45,6 +45,9 @@ export interface Dialect {
   containsFolded(column: string): string
   /** Texts of an ordered subquery's rows as one. */
   concatenate(column: string, orderBy: string): string
+  /** The time by the database's own clock, which is one for all nodes: now, and so many milliseconds later. */
+  readonly now: string
+  later(ms: number): string
   /** Clause of a `SELECT` that keeps its rows from being changed until the transaction ends. */
   readonly forUpdate: string
 }

@@ -71,7 +71,7 @@ describe('the balancer', () => {
 })
 
 describe('npm run cluster', () => {
-  test('runs nodes that know each other’s guests, and leaves no process behind', async () => {
+  test('runs nodes that know each other’s guests, starts one again that dies, and leaves no process behind', async () => {
     const program = fileURLToPath(new URL('../../scripts/cluster.ts', import.meta.url))
     const child = spawn(process.execPath, [program, '--nodes', '2'], {
       env: { PATH: process.env.PATH, PORT: '0', SHUTDOWN_SPREAD_MS: '0', LOCAL_BASE_URL: 'http://127.0.0.1:9' },
@@ -80,11 +80,8 @@ describe('npm run cluster', () => {
     onTestFinished(() => void child.kill('SIGKILL'))
     const exited = once(child, 'exit')
     const lines: string[] = []
-    for await (const line of createInterface(child.stdout)) {
-      lines.push(line)
-      if (line.startsWith('  Redis: ')) break
-    }
-    child.stdout.resume()
+    createInterface(child.stdout).on('line', (line) => lines.push(line))
+    await expect.poll(() => lines.some((line) => line.startsWith('  Redis: ')), { timeout: 25_000 }).toBe(true)
     const output = lines.join('\n')
     const urls = [...output.matchAll(/^ {2}node \d: (\S+),/gm)].map(([, url]) => url!)
     expect(urls).toHaveLength(2)
@@ -101,7 +98,13 @@ describe('npm run cluster', () => {
     for (const url of [...urls, balanced!])
       expect(await ask(url, '{ viewer { name } }', signInAsGuest.token)).toEqual({ viewer: { name: 'Ada' } })
 
-    const pids = [...output.matchAll(/process (\d+)$/gm)].map(([, pid]) => Number(pid))
+    const pidsIn = (text: string) => [...text.matchAll(/process (\d+)$/gm)].map(([, pid]) => Number(pid))
+    process.kill(pidsIn(output)[0]!, 'SIGKILL')
+    await expect
+      .poll(() => ask(urls[0]!, '{ viewer { name } }', signInAsGuest.token).catch(() => null), { timeout: 20_000 })
+      .toEqual({ viewer: { name: 'Ada' } })
+    await expect.poll(() => pidsIn(lines.join('\n')).length).toBe(3)
+    const pids = pidsIn(lines.join('\n'))
     child.kill('SIGINT')
     expect(await exited).toEqual([0, null])
     for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH')

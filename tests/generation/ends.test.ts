@@ -188,6 +188,22 @@ describeOnEach('a generation that is stopped', (database) => {
     expect((await model.waitForClose(0)).wasAborted).toBe(true)
   })
 
+  test('from another node is stopped also where the bus loses the word at first', async () => {
+    const model = await startModel({ tokens: 10_000, rate: 500 })
+    const bus = new MemoryBus<Topics>()
+    const [runs, asks] = [await startNode(database, model, { bus }), await startNode(database, model, { bus })]
+    const { job, seen } = await runs.ask()
+    await seen(10)
+    const publish = bus.publish.bind(bus)
+    let lost = 0
+    bus.publish = (topic, key, message) => {
+      if (topic !== 'stop' || lost++ > 0) publish(topic, key, message)
+    }
+    await asks.generations.stop(job.generationId)
+    expect(lost).toBeGreaterThan(1)
+    expect(await readGeneration(asks, job)).toMatchObject({ status: 'STOPPED' })
+  })
+
   test('while it is stored and not yet run asks no model', async () => {
     const model = await startModel()
     const bus = new MemoryBus<Topics>()

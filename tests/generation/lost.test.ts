@@ -25,9 +25,7 @@ describeOnEach('a generation whose lease ran out', (database) => {
     await database.storage.appendDeltas([deltaRow(job, { textOffset: 0, text: 'stored ', timeToFirstTokenMs: 5 })])
     await database.storage.appendDeltas([deltaRow(job, { textOffset: 7, text: 'text 😀' })])
     const { ended } = watch(log, session, job)
-    const counts = await Promise.all(
-      Array.from({ length: 5 }, () => reap(database.storage, log, { leaseBefore: new Date() })),
-    )
+    const counts = await Promise.all(Array.from({ length: 5 }, () => reap(database.storage, log)))
     expect(counts.reduce((sum, count) => sum + count)).toBe(1)
     expect(await readGeneration(database, job)).toMatchObject({
       status: 'INTERRUPTED',
@@ -39,7 +37,7 @@ describeOnEach('a generation whose lease ran out', (database) => {
     expect(await readTold(database, job)).toEqual({ text: 'stored text 😀', ends: 1 })
     expect(await readUsage(database, job)).toMatchObject([{ completionTokens: 4, isEstimated: true }])
     expect((await ended).at(-1)).toMatchObject({ kind: 'GenerationEnded', subjectId: job.generationId })
-    expect(await reap(database.storage, log, { leaseBefore: new Date() })).toBe(0)
+    expect(await reap(database.storage, log)).toBe(0)
     expect(await database.storage.read.all('SELECT fence FROM generations WHERE id = ?', [job.generationId])).toEqual([
       { fence: job.fence + 1 },
     ])
@@ -58,7 +56,7 @@ describeOnEach('a generation whose lease ran out', (database) => {
       tx.run(`UPDATE messages SET content = 'kept', content_seq = ? WHERE id = ?`, [seq!, job.messageId]),
     )
     await database.storage.appendDeltas([deltaRow(job, { textOffset: 4, text: ' and more' })])
-    await reap(database.storage, log, { leaseBefore: new Date() })
+    await reap(database.storage, log)
     expect((await readGeneration(database, job)).content).toBe('kept and more')
     expect(await readTold(database, job)).toEqual({ text: 'kept and more', ends: 1 })
   })
@@ -68,9 +66,8 @@ describeOnEach('a generation whose lease ran out', (database) => {
     const job = await insertGeneration(database.storage, log, await insertSession(database.storage), {
       leaseUntil: future(),
     })
-    expect(await reap(database.storage, log, { leaseBefore: new Date() })).toBe(0)
+    expect(await reap(database.storage, log)).toBe(0)
     expect(await readGeneration(database, job)).toMatchObject({ status: 'PENDING' })
-    await reap(database.storage, log, { leaseBefore: new Date(Date.now() + 7_200_000) })
   })
 
   test('is written no more by its owner, should that wake up: nothing after the end, and its model is left', async () => {
@@ -78,7 +75,7 @@ describeOnEach('a generation whose lease ran out', (database) => {
     const zombie = await startNode(database, model, { isStarted: false })
     const asked = await zombie.ask({ leaseUntil: past() })
     await asked.seen(50)
-    expect(await reap(database.storage, zombie.log, { leaseBefore: new Date() })).toBe(1)
+    expect(await reap(database.storage, zombie.log)).toBe(1)
     await asked.ended
     const [stored, told] = [await readGeneration(zombie, asked.job), await readTold(zombie, asked.job)]
     expect(stored).toMatchObject({ status: 'INTERRUPTED' })
@@ -96,10 +93,7 @@ describeOnEach('a generation whose lease ran out', (database) => {
     const zombie = await startNode(database, model, { isStarted: false })
     const { job, seen, ended } = await zombie.ask({ leaseUntil: past() })
     await seen(token('seed', 0).length)
-    await Promise.all([
-      reap(database.storage, zombie.log, { leaseBefore: new Date() }),
-      zombie.generations.stop(job.generationId),
-    ])
+    await Promise.all([reap(database.storage, zombie.log), zombie.generations.stop(job.generationId)])
     await ended
     const stored = await readGeneration(zombie, job)
     expect(['INTERRUPTED', 'STOPPED']).toContain(stored.status)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { sessionEvent, type SessionEvent } from '../../server/log/event.ts'
+import { deltaEvent, sessionEvent, type SessionEvent } from '../../server/log/event.ts'
 import { mergeDeltas } from '../../server/log/merge.ts'
 import { Tail } from '../../server/log/tail.ts'
 
@@ -136,9 +136,9 @@ describe('the tail of a session', () => {
 
 describe('merging deltas', () => {
   const delta = (seq: number, messageId: string, offset: number, text: string): SessionEvent =>
-    sessionEvent({ kind: 'MessageDelta', sessionId, seq, messageId, offset, text, createdAt: new Date(seq) })
+    deltaEvent(sessionId, seq, messageId, offset, text)
 
-  test('joins neighbours of one message, with the last seq and time and the first offset', () => {
+  test('joins neighbours of one message, with the last seq and the first offset', () => {
     expect(mergeDeltas([delta(1, 'a', 0, 'x'), delta(2, 'a', 1, 'yz'), delta(3, 'a', 3, '!')])).toEqual([
       { ...delta(3, 'a', 0, 'xyz!') },
     ])

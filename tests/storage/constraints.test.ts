@@ -29,6 +29,11 @@ const invite = ({ session }: Rows, role: string, maxUses: number | null, uses: n
   [randomUUID(), session.sessionId, session.ownerId, randomUUID(), role, at, maxUses, uses, at],
 ]
 
+const apiKey = `INSERT INTO api_keys (id, user_id, name, start, key_hash, scopes, created_at, expires_at)
+  VALUES (?, ?, ?, 'parley_', ?, ?, ?, ?)`
+const hash = 'f'.repeat(64)
+const revoked = `INSERT INTO revoked_tokens (credential, expires_at) VALUES (?, ?)`
+
 /** What no code may store, however wrong it is. */
 const refused: Record<string, Wrong> = {
   'a subject that another user has': ({ session }) => [user, [randomUUID(), session.ownerId, false, at]],
@@ -95,6 +100,14 @@ const refused: Record<string, Wrong> = {
     'UPDATE generations SET message_id = ? WHERE id = ?',
     [randomUUID(), job.generationId],
   ],
+  'an API key of nobody': () => [apiKey, [randomUUID(), randomUUID(), 'A', hash, '["read"]', at, at]],
+  'an API key without a name': ({ session }) => [apiKey, [randomUUID(), session.ownerId, '', hash, '["read"]', at, at]],
+  'an API key without a scope': ({ session }) => [apiKey, [randomUUID(), session.ownerId, 'A', hash, '[]', at, at]],
+  'an API key that is no hash': ({ session }) => [
+    apiKey,
+    [randomUUID(), session.ownerId, 'A', 'parley_plain', '["read"]', at, at],
+  ],
+  'a revoked token that is no hash': () => [revoked, ['a.b.c', at]],
   'negative usage': ({ session }) => [usage, [randomUUID(), randomUUID(), session.ownerId, -1, true, at]],
 }
 
@@ -105,9 +118,12 @@ const tables = [
   'session_events',
   'participants',
   'invitations',
+  'owner_decisions',
   'messages',
   'generations',
   'usage_records',
+  'api_keys',
+  'revoked_tokens',
 ]
 
 describeOnEach('the database', (database) => {

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { ApiKeyEntity } from '../../server/entities/apiKey.ts'
 import { AuditEntryEntity } from '../../server/entities/auditEntry.ts'
 import { GenerationEntity } from '../../server/entities/generation.ts'
 import { InvitationEntity } from '../../server/entities/invitation.ts'
 import { MessageEntity } from '../../server/entities/message.ts'
+import { OwnerDecisionEntity } from '../../server/entities/ownerDecision.ts'
 import { ParticipantEntity } from '../../server/entities/participant.ts'
+import { RevokedTokenEntity } from '../../server/entities/revokedToken.ts'
 import { SessionEntity } from '../../server/entities/session.ts'
 import { SessionEventEntity } from '../../server/entities/sessionEvent.ts'
 import { SessionLogEntity } from '../../server/entities/sessionLog.ts'
@@ -265,6 +268,7 @@ describeOnEach('the schema', (database) => {
         }),
       )
       await create(em.create(ParticipantEntity, { sessionId, userId, role: 'OWNER', joinedAt: now }))
+      await create(em.create(OwnerDecisionEntity, { sessionId, userId, seq: 1 }))
       await create(
         em.create(InvitationEntity, {
           id,
@@ -276,6 +280,7 @@ describeOnEach('the schema', (database) => {
           maxUses: null,
           uses: 3,
           createdAt: now,
+          seq: 1,
         }),
       )
       await create(
@@ -343,6 +348,13 @@ describeOnEach('the schema', (database) => {
           createdAt: now,
         }),
       )
+      await create(
+        em.create(ApiKeyEntity, {
+          ...{ id, userId, name: 'A program', start: 'parley_abc', keyHash: 'a'.repeat(64), scopes: ['read', 'admin'] },
+          ...{ createdAt: now, expiresAt: now, lastUsedAt: null, revokedAt: now },
+        }),
+      )
+      await tx.run('INSERT INTO revoked_tokens (credential, expires_at) VALUES (?, ?)', ['b'.repeat(64), now])
       await tx.run('INSERT INTO session_logs (session_id, last_seq) VALUES (?, 1)', [sessionId])
     })
     const em = storage.orm.em.fork()
@@ -372,6 +384,7 @@ describeOnEach('the schema', (database) => {
     ])
     expect(await plain(SessionLogEntity)).toEqual([{ logId: log.logId, sessionId, lastSeq: 1 }])
     expect(await plain(ParticipantEntity)).toEqual([{ sessionId, userId, role: 'OWNER', joinedAt: now }])
+    expect(await plain(OwnerDecisionEntity)).toEqual([{ sessionId, userId, seq: 1 }])
     expect(await plain(InvitationEntity)).toMatchObject([{ tokenHash: 'f'.repeat(64), maxUses: null, uses: 3 }])
     expect(await plain(MessageEntity)).toMatchObject([
       { id: messageId, content: 'Text with 漢😀 and "quotes"\n', authorId: null, metadata, updatedAt: now },
@@ -381,6 +394,10 @@ describeOnEach('the schema', (database) => {
     ])
     expect(await plain(UsageRecordEntity)).toMatchObject([{ generationId, isEstimated: true, createdAt: now }])
     expect(await plain(AuditEntryEntity)).toMatchObject([{ address: '127.0.0.1', errorCode: null, durationMs: 7 }])
+    expect(await plain(ApiKeyEntity)).toMatchObject([
+      { start: 'parley_abc', scopes: ['read', 'admin'], expiresAt: now, lastUsedAt: null, revokedAt: now },
+    ])
+    expect(await plain(RevokedTokenEntity)).toEqual([{ seq: 1, credential: 'b'.repeat(64), expiresAt: now }])
     expect(await plain(SessionEventEntity)).toEqual([
       {
         logId: log.logId,
@@ -393,7 +410,7 @@ describeOnEach('the schema', (database) => {
         createdAt: now,
       },
     ])
-    expect(entityList).toHaveLength(10)
+    expect(entityList).toHaveLength(13)
 
     const [row] = await storage.read.all(`SELECT created_at AS "at", settings FROM sessions WHERE id = ?`, [sessionId])
     expect([toDate(row!.at), toJson(row!.settings)]).toEqual([now, settings])
