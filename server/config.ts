@@ -1,4 +1,3 @@
-import { BlockList, isIP } from 'node:net'
 import { resolve } from 'node:path'
 
 /** A wrong setting: its message is the one line that the operator sees. */
@@ -46,19 +45,6 @@ const list = (value: string): string[] =>
     .map((entry) => entry.trim())
     .filter(Boolean)
 
-const networks = (value: string): BlockList => {
-  const found = new BlockList()
-  for (const entry of list(value)) {
-    const [address, bits] = entry.split('/', 2)
-    const family = isIP(address!)
-    const most = family === 6 ? 128 : 32
-    if (!family || (bits !== undefined && !(/^\d+$/.test(bits) && Number(bits) <= most)))
-      fail('addresses or networks such as 10.0.0.0/8, separated by commas')
-    found.addSubnet(address!, bits === undefined ? most : Number(bits), family === 6 ? 'ipv6' : 'ipv4')
-  }
-  return found
-}
-
 const database = (value: string): string =>
   /^sqlite:.+/.test(value) || /^postgres(ql)?:\/\/.+/.test(value)
     ? value
@@ -66,6 +52,9 @@ const database = (value: string): string =>
 
 const secret = (value: string): string =>
   Buffer.byteLength(value) >= 32 ? value : fail('at least 32 bytes (it is not shown)')
+
+const metricsToken = (value: string): string =>
+  /^[\x21-\x7e]{16,}$/.test(value) ? value : fail('at least 16 visible ASCII characters (it is not shown)')
 
 const settings = {
   host: setting('HOST', '127.0.0.1', 'address to listen on', text),
@@ -93,6 +82,31 @@ const settings = {
   authJwksUrl: setting('AUTH_JWKS_URL', undefined, "keys of an identity provider's tokens", url('http:', 'https:')),
   authIssuer: setting('AUTH_ISSUER', undefined, 'the only issuer (iss) to accept', text),
   authAudience: setting('AUTH_AUDIENCE', undefined, 'the audience (aud) that tokens must name', text),
+  authClockSkewSeconds: setting(
+    'AUTH_CLOCK_SKEW_SECONDS',
+    '1',
+    "seconds that the clock of who signs tokens may differ from ours; added to a token's life at both ends",
+    integer(0, 600),
+  ),
+  authJwksMaxAgeSeconds: setting(
+    'AUTH_JWKS_MAX_AGE_SECONDS',
+    '300',
+    "seconds after which an identity provider's keys are fetched again, and those that it withdrew stop working",
+    integer(1, 86_400),
+  ),
+  authJwksCooldownSeconds: setting(
+    'AUTH_JWKS_COOLDOWN_SECONDS',
+    '5',
+    'seconds between two fetches of those keys for tokens that name an unknown one',
+    integer(0, 3_600),
+  ),
+  adminSubjects: setting(
+    'ADMIN_SUBJECTS',
+    '',
+    'subjects (sub) of the tokens of admins, separated by commas; of a guest it is their user id',
+    list,
+  ),
+  maxApiKeysPerUser: setting('MAX_API_KEYS_PER_USER', '50', 'API keys at once, a user', integer(0, 100_000)),
   localBaseUrl: setting(
     'LOCAL_BASE_URL',
     'http://127.0.0.1:11434/v1',
@@ -132,6 +146,18 @@ const settings = {
     'messages and sign-ins an address',
     integer(1, 1_000_000),
   ),
+  mutationsPerMinute: setting(
+    'MUTATIONS_PER_MINUTE',
+    '600',
+    'changes a user beside messages and typing; never fewer than RATE_LIMIT_PER_MINUTE',
+    integer(1, 1_000_000),
+  ),
+  wrongTokensPerMinutePerAddress: setting(
+    'WRONG_TOKENS_PER_MINUTE_PER_ADDRESS',
+    '600',
+    'tokens that are not valid, an address; past it no token from there is looked at',
+    integer(1, 1_000_000),
+  ),
   maxConcurrentGenerations: setting(
     'MAX_CONCURRENT_GENERATIONS',
     '3',
@@ -139,7 +165,28 @@ const settings = {
     integer(1, 100_000),
   ),
   maxMessageCharacters: setting('MAX_MESSAGE_CHARACTERS', '32000', 'characters in a message', integer(1, 10_000_000)),
+  maxTitleCharacters: setting('MAX_TITLE_CHARACTERS', '500', "characters in a session's title", integer(1, 500)),
+  maxMetadataBytes: setting(
+    'MAX_METADATA_BYTES',
+    '16384',
+    'bytes of JSON that clients may keep with a session or a message',
+    integer(2, 16_777_216),
+  ),
   maxQueryDepth: setting('MAX_QUERY_DEPTH', '10', 'levels of fields in an operation', integer(1, 1_000)),
+  maxQueryCost: setting(
+    'MAX_QUERY_COST',
+    '5000',
+    'objects that an operation may ask for: entries of lists, and half for each other one',
+    integer(1, 1_000_000_000),
+  ),
+  maxQueryAliases: setting('MAX_QUERY_ALIASES', '15', 'aliases in an operation', integer(0, 1_000_000)),
+  maxQueryDirectives: setting('MAX_QUERY_DIRECTIVES', '5', 'directives in an operation', integer(0, 1_000_000)),
+  maxQueryRepeats: setting(
+    'MAX_QUERY_REPEATS',
+    '10',
+    'times that a selection may name the same field',
+    integer(1, 1_000_000),
+  ),
   maxQueryTokens: setting('MAX_QUERY_TOKENS', '1000', 'lexical tokens in an operation', integer(10, 1_000_000)),
   maxQueryCharacters: setting('MAX_QUERY_CHARACTERS', '15000', 'characters in an operation', integer(100, 10_000_000)),
   maxBodyBytes: setting('MAX_BODY_BYTES', '1048576', 'bytes in an HTTP body', integer(1_024, 1_073_741_824)),
@@ -156,6 +203,12 @@ const settings = {
     integer(1, 100_000),
   ),
   maxSocketsPerUser: setting('MAX_SOCKETS_PER_USER', '20', 'sockets at once, a user', integer(1, 100_000)),
+  maxEventStreamsPerUser: setting(
+    'MAX_EVENT_STREAMS_PER_USER',
+    '20',
+    'event streams at once, a user',
+    integer(1, 100_000),
+  ),
   maxSocketBufferBytes: setting(
     'MAX_SOCKET_BUFFER_BYTES',
     '262144',
@@ -165,7 +218,7 @@ const settings = {
   stuckSocketTimeoutMs: setting(
     'STUCK_SOCKET_TIMEOUT_MS',
     '30000',
-    'milliseconds after which a socket that takes nothing is closed',
+    'milliseconds after which a socket or event stream that takes nothing is closed',
     integer(100, 86_400_000),
   ),
   connectionInitTimeoutMs: setting(
@@ -181,11 +234,11 @@ const settings = {
     'origins beside our own host that may open a WebSocket, separated by commas',
     list,
   ),
-  trustedProxies: setting(
-    'TRUSTED_PROXIES',
-    '',
-    'proxies of ours, addresses or networks, whose X-Forwarded-For is believed',
-    networks,
+  trustProxy: setting(
+    'TRUST_PROXY',
+    '0',
+    'proxies of ours in front, one after the other, whose X-Forwarded-For and X-Forwarded-Proto are believed',
+    integer(0, 20),
   ),
   deltaFlushMs: setting(
     'DELTA_FLUSH_MS',
@@ -223,6 +276,18 @@ const settings = {
     'calls before a model is given up, all before its first token',
     integer(1, 100),
   ),
+  providerBreakerFailures: setting(
+    'PROVIDER_BREAKER_FAILURES',
+    '5',
+    'failures in a row after which a provider is not asked for a while',
+    integer(1, 1_000_000),
+  ),
+  providerBreakerCooldownMs: setting(
+    'PROVIDER_BREAKER_COOLDOWN_MS',
+    '30000',
+    'milliseconds of that while, before one call may try it again',
+    integer(1, 86_400_000),
+  ),
   leaseMs: setting(
     'LEASE_MS',
     '15000',
@@ -248,8 +313,44 @@ const settings = {
     'milliseconds over which sockets are closed after SIGTERM',
     integer(0, 600_000),
   ),
+  getQueries: setting(
+    'GET_QUERIES',
+    undefined,
+    'on or off: queries and event streams by GET too; off by default only in production',
+    oneOf('on', 'off'),
+  ),
+  persistedOnly: setting(
+    'PERSISTED_ONLY',
+    '0',
+    '1: no operations but those of the web client and the client library',
+    (value) => oneOf('0', '1')(value) === '1',
+  ),
   graphiql: setting('GRAPHIQL', undefined, 'on or off; off by default only in production', oneOf('on', 'off')),
   nodeEnv: setting('NODE_ENV', undefined, 'production: introspection and GraphiQL off for the anonymous', text),
+  auditRetentionDays: setting(
+    'AUDIT_RETENTION_DAYS',
+    '365',
+    'days that the audit log is kept; 0 for ever',
+    integer(0, 36_500),
+  ),
+  auditRefusalsPerMinute: setting(
+    'AUDIT_REFUSALS_PER_MINUTE',
+    '100',
+    'entries of the audit log that one address may cause by being refused; the rest is only counted',
+    integer(1, 1_000_000),
+  ),
+  slowOperationMs: setting(
+    'SLOW_OPERATION_MS',
+    '1000',
+    'milliseconds from which an operation is logged as slow',
+    integer(1, 3_600_000),
+  ),
+  metricsToken: setting(
+    'METRICS_TOKEN',
+    undefined,
+    'lets whoever sends it as Bearer read /metrics, which is open to this machine alone otherwise',
+    metricsToken,
+  ),
   logLevel: setting(
     'LOG_LEVEL',
     'info',
@@ -268,7 +369,9 @@ type Optional<K extends keyof Settings> = K extends
   | 'localApiKey'
   | 'openrouterApiKey'
   | 'defaultModel'
+  | 'getQueries'
   | 'graphiql'
+  | 'metricsToken'
   | 'nodeEnv'
   ? undefined
   : never
@@ -288,7 +391,7 @@ export function readConfig(env: Record<string, string | undefined> = process.env
       config[key] = parse(value)
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
-      const was = /SECRET|KEY/.test(name) ? '' : ` is ${JSON.stringify(withoutPassword(value))}, but`
+      const was = /SECRET|KEY|_TOKEN$/.test(name) ? '' : ` is ${JSON.stringify(withoutPassword(value))}, but`
       throw new ConfigError(`${name}${was} must be ${error.message}.`)
     }
   }

@@ -16,4 +16,6 @@ export interface Topics {
   presence: { userId: string; isOnline: boolean }
   /** `all`: whoever runs the generation is to stop it. */
   stop: { generationId: string }
+  /** `all`: a token or key has ended before its time; `Credential.id`. */
+  revoked: { credential: string }
 }

@@ -1,18 +1,47 @@
-import type { Context, Services } from '../context.ts'
+import { randomUUID } from 'node:crypto'
+import type { Context, Services, TokenCookie } from '../context.ts'
 import type { User } from '../entities/user.ts'
+import { createTrail, type Trail } from '../guards/auditTrail.ts'
+import type { Verified } from '../guards/identity.ts'
+import type { Credential } from '../guards/revocations.ts'
+import type { Scope } from '../guards/scopes.ts'
+import { childLogger } from '../logger.ts'
 import { createLoaders } from './loaders.ts'
 
 export interface Asker {
   viewer: User | null
   expiresAt: Date | null
+  scopes: readonly Scope[] | null
+  credential: Credential | null
   address: string
+  /** Of the request that it asks by; a new one where left out. */
+  trail?: Trail
 }
 
-export const createContext = (services: Services, { viewer, expiresAt, address }: Asker): Context => ({
+/** Whom a credential shows to be asking; nobody where there is none. */
+export const askerOf = (verified: Verified | null, address: string): Asker => ({
+  viewer: verified?.user ?? null,
+  expiresAt: verified?.expiresAt ?? null,
+  scopes: verified?.scopes ?? null,
+  credential: verified?.credential ?? null,
+  address,
+})
+
+export const createContext = (
+  services: Services,
+  { viewer, expiresAt, scopes, credential, address, trail = createTrail(randomUUID(), address) }: Asker,
+  tokenCookie: TokenCookie | null = null,
+): Context => ({
   ...services,
+  logger: childLogger(services.logger, { requestId: trail.requestId }),
   viewer,
   expiresAt,
+  scopes,
+  credential,
+  tokenCookie,
   address,
+  requestId: trail.requestId,
+  trail,
   loaders: createLoaders(services),
 })
 

@@ -9,18 +9,20 @@ import { audit } from './audit.ts'
 import { idTaken, requireFreeId } from './freeId.ts'
 import { insert, sessionColumns, sessionOf, type SessionRow } from '../storage/rows.ts'
 import { pickModel } from './session.ts'
-import { clientId, metadataSchema, modelSchema, parse, settingsSchema, titleSchema } from './validation.ts'
+import { bySettings, clientId, metadataSchema, modelSchema, parse, settingsSchema, writtenText } from './validation.ts'
 import { tellViewer } from './viewerEvents.ts'
 
-const createSchema = z.object({
-  id: clientId.nullish(),
-  title: titleSchema.nullish(),
-  model: modelSchema.nullish(),
-  settings: settingsSchema.nullish(),
-  metadata: metadataSchema.nullish(),
-})
-export type CreateSessionInput = z.input<typeof createSchema>
-type Wanted = z.infer<typeof createSchema>
+const createSchema = bySettings(({ maxTitleCharacters, maxMetadataBytes }) =>
+  z.object({
+    id: clientId.nullish(),
+    title: writtenText(maxTitleCharacters).nullish(),
+    model: modelSchema.nullish(),
+    settings: settingsSchema.nullish(),
+    metadata: metadataSchema(maxMetadataBytes).nullish(),
+  }),
+)
+export type CreateSessionInput = z.input<ReturnType<typeof createSchema>>
+type Wanted = z.infer<ReturnType<typeof createSchema>>
 
 /**
  * Makes a session whose owner is the viewer. A repeat under the same id with the same content returns the first.
@@ -29,7 +31,7 @@ type Wanted = z.infer<typeof createSchema>
 export async function createSession(ctx: Context, input: CreateSessionInput): Promise<{ session: SessionRow }> {
   const startedAt = performance.now()
   const viewer = requireViewer(ctx)
-  const wanted = parse(createSchema, input)
+  const wanted = parse(createSchema(ctx.config), input)
   const id = wanted.id ?? randomUUIDv7()
   const earlier = wanted.id && (await findEarlier(ctx, wanted.id, wanted, viewer.id))
   if (earlier) return { session: earlier }

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Context } from '../context.ts'
-import { ForbiddenError, NotFoundError } from '../errors.ts'
-import { notFound, requireViewer } from '../guards/access.ts'
+import type { ParticipantRole } from '../entities/participant.ts'
+import { NotFoundError } from '../errors.ts'
+import { notFound, requireRole, requireViewer } from '../guards/access.ts'
 import type { Tx } from '../storage/storage.ts'
 import { audit } from './audit.ts'
 import { isUuid, parse } from './validation.ts'
@@ -40,12 +41,12 @@ export async function deleteEmptySessions(ctx: Context): Promise<{ sessionIds: s
 async function requireOwn(ctx: Context, ids: string[], viewerId: string): Promise<void> {
   if (!ids.every(isUuid)) throw notFound()
   const { dialect, read } = ctx.storage
-  const rows = await read.all<{ role: string }>(
+  const rows = await read.all<{ role: ParticipantRole }>(
     `SELECT role FROM participants WHERE user_id = ? AND ${dialect.isIn('session_id')}`,
     [viewerId, dialect.list(ids)],
   )
   if (rows.length < ids.length) throw notFound()
-  if (rows.some(({ role }) => role !== 'OWNER')) throw new ForbiddenError('Only its owner can delete a session.')
+  for (const { role } of rows) requireRole(role, 'deleteSessions')
 }
 
 async function stopGenerations(ctx: Context, sessionIds: string[]): Promise<void> {

@@ -30,7 +30,7 @@ export async function participantOfEvent(ctx: Context, event: SessionEvent): Pro
     sessionId: event.sessionId,
     userId: event.subjectId!,
     role: event.role!,
-    joinedAt: event.createdAt,
+    joinedAt: event.createdAt!,
   }
   if (event.kind === 'ParticipantJoined') return told
   const participants = await ctx.loaders.participants.load(event.sessionId)

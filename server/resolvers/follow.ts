@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import { NotFoundError } from '../errors.ts'
-import { findSession, requireSession, requireViewer } from '../guards/access.ts'
+import { requireSession, requireViewer } from '../guards/access.ts'
 import { abortable } from '../log/abortable.ts'
 import { sessionEvent, type SessionEvent } from '../log/event.ts'
 import { checkPosition, follow } from '../log/follow.ts'
@@ -15,7 +15,7 @@ interface FollowInput {
 /** Whether the viewer may follow a session from there: returns their id, or throws what a subscription is refused with. */
 export async function authorizeFollow(ctx: Context, { sessionId, after }: FollowInput): Promise<string> {
   const viewer = requireViewer(ctx)
-  await requireSession(ctx, sessionId, 'read')
+  await requireSession(ctx, sessionId, 'sessionEvents')
   checkPosition(after ?? null)
   return viewer.id
 }
@@ -26,15 +26,18 @@ export async function followSession(
   { sessionId, after }: FollowInput,
 ): Promise<AsyncIterable<SessionEvent>> {
   const viewerId = await authorizeFollow(ctx, { sessionId, after })
-  return abortable((signal) => followAs(ctx, viewerId, sessionId, after ?? null, signal))
+  return abortable((signal) => followAs(ctx, 'sessionEvents', { viewerId, sessionId, after: after ?? null, signal }))
 }
 
-const followAs = (ctx: Context, viewerId: string, sessionId: string, after: number | null, signal: AbortSignal) =>
+const followAs = (
+  ctx: Context,
+  action: 'sessionEvents' | 'messageDeltas' | 'typing',
+  { sessionId, after, ...reader }: { viewerId: string; sessionId: string; after: number | null; signal: AbortSignal },
+) =>
   follow(ctx.log, sessionId.toLowerCase(), {
+    ...reader,
     after,
-    viewerId,
-    signal,
-    authorize: () => requireSession(ctx, sessionId, 'read'),
+    authorize: () => requireSession(ctx, sessionId, action),
   })
 
 /** Who is typing in one session, but for the viewer. */
@@ -43,8 +46,9 @@ export async function followTyping(
   { sessionId }: { sessionId: string },
 ): Promise<AsyncIterable<SessionEvent>> {
   const viewer = requireViewer(ctx)
-  await requireSession(ctx, sessionId, 'read')
-  return abortable((signal) => onlyTyping(followAs(ctx, viewer.id, sessionId, null, signal)))
+  await requireSession(ctx, sessionId, 'typing')
+  const viewerId = viewer.id
+  return abortable((signal) => onlyTyping(followAs(ctx, 'typing', { viewerId, sessionId, after: null, signal })))
 }
 
 async function* onlyTyping(events: AsyncGenerator<SessionEvent>): AsyncGenerator<SessionEvent, void, undefined> {
@@ -59,9 +63,9 @@ export async function followMessage(
   const viewer = requireViewer(ctx)
   checkPosition(offset, 'offset')
   const message = isUuid(messageId) ? await readText(ctx, messageId.toLowerCase()) : undefined
-  // the same words for both, or they would tell that there is one
-  if (!message || !(await findSession(ctx, message.sessionId)))
-    throw new NotFoundError('There is no such message, or you may not see it.')
+  const unknown = (): NotFoundError => new NotFoundError('There is no such message, or you may not see it.')
+  if (!message) throw unknown()
+  await requireSession(ctx, message.sessionId, 'messageDeltas', unknown)
   return abortable((signal) => messageText(ctx, messageId.toLowerCase(), offset, viewer.id, signal))
 }
 
@@ -97,7 +101,7 @@ async function* messageText(
     length = content.length
   }
   if (status !== 'PENDING' && status !== 'STREAMING') return
-  for await (const event of followAs(ctx, viewerId, sessionId, lastSeq, signal)) {
+  for await (const event of followAs(ctx, 'messageDeltas', { viewerId, sessionId, after: lastSeq, signal })) {
     if (event.kind === 'MessageDelta' && event.messageId === messageId) {
       // a reader who has more than is stored yet is told only of what is new to them
       const known = Math.max(length - event.offset, 0)

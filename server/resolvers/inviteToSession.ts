@@ -36,14 +36,14 @@ export async function inviteToSession(
 ): Promise<{ token: string; expiresAt: Date }> {
   const startedAt = performance.now()
   const viewer = requireViewer(ctx)
-  const { session } = await requireSession(ctx, sessionId, 'own')
+  const { session } = await requireSession(ctx, sessionId, 'inviteToSession')
   const { role, expiresInSeconds, maxUses } = parse(inviteSchema, input)
   const token = randomBytes(32).toString('base64url')
   const createdAt = new Date()
   const expiresAt = new Date(createdAt.getTime() + (expiresInSeconds ?? weekSeconds) * 1000)
   const id = randomUUIDv7()
   await ctx.storage.transaction(async (tx) => {
-    await lockSession(tx, ctx, session.id)
+    const { lastSeq } = await lockSession(tx, ctx, session.id)
     await insert(tx, 'invitations', {
       id,
       sessionId: session.id,
@@ -54,6 +54,7 @@ export async function inviteToSession(
       maxUses: maxUses ?? null,
       uses: 0,
       createdAt,
+      seq: lastSeq,
     })
     await audit(tx, ctx, { action: 'inviteToSession', sessionId: session.id, subjectId: id, startedAt })
   })

@@ -14,14 +14,15 @@ interface Invitation {
   sessionId: string
   role: 'MEMBER' | 'VIEWER'
   expiresAt: number | Date
+  seq: number
 }
 
 const rank: Record<ParticipantRole, number> = { VIEWER: 1, MEMBER: 2, OWNER: 3 }
 
 /**
  * Makes the viewer a participant by an invitation. Who is one already keeps the higher of the two roles; a use is
- * counted only where something changes.
- * @throws ForbiddenError for a token that is wrong, expired or used up
+ * counted only where something changes. Whom the owner has removed, or given a role, needs a newer invitation than that.
+ * @throws ForbiddenError for a token that is wrong, expired, used up or too old
  */
 export async function joinSession(ctx: Context, { token }: { token: string }): Promise<{ session: SessionRow }> {
   const startedAt = performance.now()
@@ -38,7 +39,7 @@ export async function joinSession(ctx: Context, { token }: { token: string }): P
     // of a session that was deleted meanwhile nothing may be told
     throw error instanceof NotFoundError ? refused() : error
   }
-  const { session } = await requireSession(ctx, invitation.sessionId, 'read')
+  const { session } = await requireSession(ctx, invitation.sessionId, 'joinSession')
   return { session }
 }
 
@@ -46,10 +47,19 @@ const refused = () => new ForbiddenError('This invitation is not valid, has expi
 
 async function find(ctx: Context, token: string): Promise<Invitation | undefined> {
   const [invitation] = await ctx.storage.read.all<Invitation & { [column: string]: unknown }>(
-    `SELECT id, session_id AS "sessionId", role, expires_at AS "expiresAt" FROM invitations WHERE token_hash = ?`,
+    `SELECT id, session_id AS "sessionId", role, expires_at AS "expiresAt", seq FROM invitations WHERE token_hash = ?`,
     [hashInvitation(token)],
   )
   return invitation && toDate(invitation.expiresAt) > new Date() ? invitation : undefined
+}
+
+async function isOutdated(tx: Tx, { sessionId, seq }: Invitation, userId: string): Promise<boolean> {
+  const decisions = await tx.all(`SELECT seq FROM owner_decisions WHERE session_id = ? AND user_id = ? AND seq > ?`, [
+    sessionId,
+    userId,
+    seq,
+  ])
+  return decisions.length > 0
 }
 
 async function join(tx: Tx, ctx: Context, invitation: Invitation, userId: string, startedAt: number): Promise<void> {
@@ -60,6 +70,10 @@ async function join(tx: Tx, ctx: Context, invitation: Invitation, userId: string
     [sessionId, userId],
   )
   if (before && rank[before.role] >= rank[role]) return
+  if (await isOutdated(tx, invitation, userId)) {
+    if (before) return
+    throw refused()
+  }
   const used = await tx.run(
     `UPDATE invitations SET uses = uses + 1 WHERE id = ? AND (max_uses IS NULL OR uses < max_uses)`,
     [invitation.id],

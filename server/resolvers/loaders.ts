@@ -3,13 +3,13 @@ import type { Services } from '../context.ts'
 import { NotFoundError } from '../errors.ts'
 import { storedText } from '../generation/prompt.ts'
 import type { Row } from '../storage/storage.ts'
-import { readPositions, type MessagePageRequest } from './messagePages.ts'
+import type { MessagePageRequest } from './messagePages.ts'
+import { participantsSql, readSnapshot, usageSql, type SnapshotRequest } from './sessionSnapshot.ts'
 import {
   generationColumns,
   generationOf,
   messageColumns,
   messageOf,
-  participantColumns,
   participantOf,
   sessionColumns,
   sessionOf,
@@ -104,31 +104,20 @@ export class Loaders {
   /** A session's participants, by its id; who came first comes first. */
   get participants(): DataLoader<string, ParticipantRow[]> {
     return this.#loader('participants', async (ids) => {
-      const rows = await this.#byIds(
-        `SELECT ${participantColumns('p')}, ${userColumns('u', 'user:')} FROM participants p JOIN users u ON u.id = p.user_id WHERE`,
-        'p.session_id',
-        ids,
-        'ORDER BY p.joined_at, p.user_id',
-      )
-      for (const row of rows) this.user.prime(row['user:id'] as string, userOf(row, 'user:'))
-      const bySession = Map.groupBy(rows.map(participantOf), ({ sessionId }) => sessionId)
-      return ids.map((id) => bySession.get(id) ?? [])
+      const { dialect, read } = this.#parts.storage
+      const rows = await read.all(participantsSql(dialect.isIn('p.session_id')), [dialect.list(ids)])
+      const bySession = Map.groupBy(rows, ({ sessionId }) => sessionId)
+      return ids.map((id) => this.#participantsOf(bySession.get(id) ?? []))
     })
   }
 
   /** What all generations of a session used, by its id. */
   get sessionUsage(): DataLoader<string, Usage> {
     return this.#loader('sessionUsage', async (ids) => {
-      const rows = await this.#byIds(
-        `SELECT u.session_id AS "sessionId", sum(u.prompt_tokens) AS "promptTokens",
-           sum(u.completion_tokens) AS "completionTokens", max(CASE WHEN u.is_estimated THEN 1 ELSE 0 END) AS "isEstimated"
-         FROM usage_records u WHERE`,
-        'u.session_id',
-        ids,
-        'GROUP BY u.session_id',
-      )
-      const bySession = new Map(rows.map((row) => [row.sessionId, usageOf(row)]))
-      return ids.map((id) => bySession.get(id) ?? { promptTokens: 0, completionTokens: 0, isEstimated: false })
+      const { dialect, read } = this.#parts.storage
+      const rows = await read.all(usageSql(dialect.isIn('u.session_id')), [dialect.list(ids)])
+      const bySession = new Map(rows.map((row) => [row.sessionId, row]))
+      return ids.map((id) => sumOf(bySession.get(id)))
     })
   }
 
@@ -140,22 +129,41 @@ export class Loaders {
     })
   }
 
-  /** Position of a session's newest event. Of the same moment as the pages of messages that are asked together with it. */
+  /** Position of a session's newest event. Of the same moment as what is asked together with it of the following. */
   async lastSeq(sessionId: string): Promise<number> {
-    return (await this.#positions.load({ sessionId, page: null })) as number
+    return ((await this.#snapshot.load({ sessionId, read: 'log' }))[0]?.lastSeq as number | undefined) ?? 0
+  }
+
+  /** The session as it was at `lastSeq`; as it was read before, where it is gone. */
+  async sessionAtLastSeq(session: SessionRow): Promise<SessionRow> {
+    const [row] = await this.#snapshot.load({ sessionId: session.id, read: 'log' })
+    return row ? sessionOf(row) : session
+  }
+
+  async participantsAtLastSeq(sessionId: string): Promise<ParticipantRow[]> {
+    return this.#participantsOf(await this.#snapshot.load({ sessionId, read: 'participants' }))
+  }
+
+  async usageAtLastSeq(sessionId: string): Promise<Usage> {
+    return sumOf((await this.#snapshot.load({ sessionId, read: 'usage' }))[0])
   }
 
   /** One page of a session's messages in the order of reading, one more than its limit where there are more. */
   async messagePage(sessionId: string, page: MessagePageRequest): Promise<MessageRow[]> {
-    const rows = (await this.#positions.load({ sessionId, page })) as MessageRow[]
+    const rows = (await this.#snapshot.load({ sessionId, read: page })).map(messageOf)
     for (const row of rows) this.message.prime(row.id, row)
     return rows
   }
 
-  get #positions() {
+  #participantsOf(rows: Row[]): ParticipantRow[] {
+    for (const row of rows) this.user.prime(row['user:id'] as string, userOf(row, 'user:'))
+    return rows.map(participantOf)
+  }
+
+  get #snapshot() {
     const made = (this.#made ??= new Map<string, unknown>())
-    let loader = made.get('positions') as ReturnType<typeof makePositions> | undefined
-    if (!loader) made.set('positions', (loader = makePositions(this.#parts)))
+    let loader = made.get('snapshot') as ReturnType<typeof makeSnapshot> | undefined
+    if (!loader) made.set('snapshot', (loader = makeSnapshot(this.#parts)))
     return loader
   }
 
@@ -177,8 +185,8 @@ export class Loaders {
 
 export const createLoaders = (parts: Parts): Loaders => new Loaders(parts)
 
-const makePositions = ({ storage }: Parts) =>
-  new DataLoader((requests: Parameters<typeof readPositions>[1]) => readPositions(storage, requests), {
+const makeSnapshot = ({ storage }: Parts) =>
+  new DataLoader((requests: readonly SnapshotRequest[]) => readSnapshot(storage, requests), {
     cacheKeyFn: (request) => JSON.stringify(request),
   })
 
@@ -188,6 +196,10 @@ function inOrder<T>(ids: readonly string[], rows: T[], idOf: (row: T) => string)
 }
 
 const gone = (what: string): NotFoundError => new NotFoundError(`The ${what} is gone.`)
+
+/** The usage of a session, whose row there is only once something was used. */
+const sumOf = (row: Row | undefined): Usage =>
+  row ? usageOf(row) : { promptTokens: 0, completionTokens: 0, isEstimated: false }
 
 const usageOf = (row: Row): Usage => ({
   // sums are strings from PostgreSQL

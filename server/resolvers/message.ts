@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import { findSession, requireViewer } from '../guards/access.ts'
+import { findSession, requireAction } from '../guards/access.ts'
 import { connect, parsePage, type Connection, type PageArgs } from './connection.ts'
 import type { GenerationOfMessage, MessageRow, SessionRow } from '../storage/rows.ts'
 import { isUuid } from './validation.ts'
@@ -10,17 +10,27 @@ const parseSeq = (key: string): number | undefined =>
   /^\d{1,10}$/.test(key) && Number(key) <= maxSeq ? Number(key) : undefined
 
 /** A message that the viewer may read; null for any other id. */
-export async function message(ctx: Context, { id }: { id: string }): Promise<MessageRow | null> {
-  requireViewer(ctx)
+export async function message(
+  ctx: Context,
+  { id }: { id: string },
+  action: 'message' | 'node(Message)' = 'message',
+): Promise<MessageRow | null> {
+  requireAction(ctx, action)
   const found = isUuid(id) ? await ctx.loaders.message.load(id.toLowerCase()) : null
-  return found && (await findSession(ctx, found.sessionId)) ? found : null
+  return found && (await findSession(ctx, found.sessionId, action)) ? found : null
 }
 
 /**
  * A page of a session's messages, oldest first. Nothing is awaited before the loader is asked, so that the pages of all
  * sessions and their `lastSeq` are read together.
+ * @param current the session's row as of the page, where it was not read before
  */
-export async function messagesOf(ctx: Context, session: SessionRow, args: PageArgs): Promise<Connection<MessageRow>> {
+export async function messagesOf(
+  ctx: Context,
+  session: SessionRow,
+  args: PageArgs,
+  current?: () => Promise<SessionRow>,
+): Promise<Connection<MessageRow>> {
   const page = parsePage(args, parseSeq)
   const rows = await ctx.loaders.messagePage(session.id, {
     limit: page.limit,
@@ -32,7 +42,7 @@ export async function messagesOf(ctx: Context, session: SessionRow, args: PageAr
     rows,
     page,
     ({ seq }) => String(seq),
-    () => session.messageCount,
+    current ? async () => (await current()).messageCount : () => session.messageCount,
   )
 }
 

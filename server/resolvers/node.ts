@@ -20,8 +20,8 @@ export async function node(ctx: Context, { id: given }: { id: string }): Promise
   const id = given.toLowerCase()
   if (id === viewer.id) return viewer
   const found = await Promise.all([
-    findSession(ctx, id).then((access) => access?.session),
-    message(ctx, { id }),
+    findSession(ctx, id, 'node(Session)').then((access) => access?.session),
+    message(ctx, { id }, 'node(Message)'),
     readableGeneration(ctx, id),
     companion(ctx, id, viewer.id),
   ])
@@ -30,7 +30,7 @@ export async function node(ctx: Context, { id: given }: { id: string }): Promise
 
 async function readableGeneration(ctx: Context, id: string): Promise<GenerationRow | null> {
   const generation = await ctx.loaders.generation.load(id)
-  return generation && (await findSession(ctx, generation.sessionId)) ? generation : null
+  return generation && (await findSession(ctx, generation.sessionId, 'node(Generation)')) ? generation : null
 }
 
 async function companion(ctx: Context, id: string, viewerId: string): Promise<UserRow | undefined> {

@@ -2,6 +2,7 @@ import type { Context } from '../context.ts'
 import type { ParticipantRole } from '../entities/participant.ts'
 import { ForbiddenError, InvalidInputError, NotFoundError } from '../errors.ts'
 import { requireSession, requireViewer } from '../guards/access.ts'
+import type { SessionEvent } from '../log/event.ts'
 import type { Tx } from '../storage/storage.ts'
 import { audit } from './audit.ts'
 import { participantColumns, participantOf, type ParticipantRow, type SessionRow } from '../storage/rows.ts'
@@ -13,8 +14,7 @@ import { tellViewer, tellViewers } from './viewerEvents.ts'
 export async function leaveSession(ctx: Context, input: { sessionId: string }): Promise<{ sessionId: string }> {
   const startedAt = performance.now()
   const viewer = requireViewer(ctx)
-  const { session, role } = await requireSession(ctx, input.sessionId, 'read')
-  if (role === 'OWNER') throw new ForbiddenError("An owner can't leave their session; delete it instead.")
+  const { session } = await requireSession(ctx, input.sessionId, 'leaveSession')
   await ctx.storage.transaction(async (tx) => {
     await takeOut(tx, ctx, session.id, viewer.id)
     await audit(tx, ctx, { action: 'leaveSession', sessionId: session.id, subjectId: viewer.id, startedAt })
@@ -29,11 +29,11 @@ export async function removeParticipant(
 ): Promise<{ session: SessionRow }> {
   const startedAt = performance.now()
   const viewer = requireViewer(ctx)
-  const { session } = await requireSession(ctx, input.sessionId, 'own')
+  const { session } = await requireSession(ctx, input.sessionId, 'removeParticipant')
   const userId = participantId(input.userId)
   if (userId === viewer.id) throw new ForbiddenError("An owner can't be removed from their session; delete it instead.")
   await ctx.storage.transaction(async (tx) => {
-    await takeOut(tx, ctx, session.id, userId)
+    await decided(tx, session.id, userId, await takeOut(tx, ctx, session.id, userId))
     await audit(tx, ctx, { action: 'removeParticipant', sessionId: session.id, subjectId: userId, startedAt })
   })
   return { session }
@@ -46,7 +46,7 @@ export async function changeParticipantRole(
 ): Promise<{ participant: ParticipantRow }> {
   const startedAt = performance.now()
   const viewer = requireViewer(ctx)
-  const { session } = await requireSession(ctx, input.sessionId, 'own')
+  const { session } = await requireSession(ctx, input.sessionId, 'changeParticipantRole')
   const { role } = input
   if (role === 'OWNER') {
     throw new InvalidInputError([{ path: ['role'], message: 'Must be MEMBER or VIEWER: a session has one owner.' }])
@@ -58,7 +58,8 @@ export async function changeParticipantRole(
     const before = await read(tx, session.id, userId)
     if (before.role === role) return { participant: before }
     await tx.run(`UPDATE participants SET role = ? WHERE session_id = ? AND user_id = ?`, [role, session.id, userId])
-    await ctx.log.append(tx, session.id, [{ kind: 'ParticipantChanged', subjectId: userId, role }])
+    const [event] = await ctx.log.append(tx, session.id, [{ kind: 'ParticipantChanged', subjectId: userId, role }])
+    await decided(tx, session.id, userId, event!)
     await audit(tx, ctx, { action: 'changeParticipantRole', sessionId: session.id, subjectId: userId, startedAt })
     await tellViewers(tx, ctx, session.id, 'SessionChanged')
     return { participant: { ...before, role } }
@@ -81,11 +82,21 @@ async function read(tx: Tx, sessionId: string, userId: string): Promise<Particip
   return participantOf(row)
 }
 
-async function takeOut(tx: Tx, ctx: Context, sessionId: string, userId: string): Promise<void> {
+async function takeOut(tx: Tx, ctx: Context, sessionId: string, userId: string): Promise<SessionEvent> {
   await lockSession(tx, ctx, sessionId)
   const left = await tx.run(`DELETE FROM participants WHERE session_id = ? AND user_id = ?`, [sessionId, userId])
   if (left === 0) throw unknown()
-  await ctx.log.append(tx, sessionId, [{ kind: 'ParticipantLeft', subjectId: userId }])
+  const [event] = await ctx.log.append(tx, sessionId, [{ kind: 'ParticipantLeft', subjectId: userId }])
   tellViewer(tx, ctx, userId, { kind: 'SessionUnlisted', sessionId })
   await tellViewers(tx, ctx, sessionId, 'SessionChanged')
+  return event!
+}
+
+/** Notes the owner's word on somebody, so that no older invitation undoes it. */
+async function decided(tx: Tx, sessionId: string, userId: string, { seq }: SessionEvent): Promise<void> {
+  await tx.run(
+    `INSERT INTO owner_decisions (session_id, user_id, seq) VALUES (?, ?, ?)
+     ON CONFLICT (session_id, user_id) DO UPDATE SET seq = excluded.seq`,
+    [sessionId, userId, seq],
+  )
 }

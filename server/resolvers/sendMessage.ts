@@ -27,8 +27,8 @@ export interface Sent {
  */
 export async function sendMessage(ctx: Context, input: SendMessageInput): Promise<Sent> {
   const viewer = requireViewer(ctx)
-  const send = parseSendMessage(input, ctx.config.maxMessageCharacters)
-  const { session } = await requireSession(ctx, send.sessionId, 'write')
+  const send = parseSendMessage(input, ctx.config)
+  const { session } = await requireSession(ctx, send.sessionId, 'sendMessage')
   const repeated = await findRepeat(ctx, send, viewer.id)
   if (repeated) return repeated
   ctx.generations.requireOpen()
@@ -36,7 +36,7 @@ export async function sendMessage(ctx: Context, input: SendMessageInput): Promis
     throw new NotFoundError(
       `There is no model "${send.model}" (field model); the query models lists those that there are.`,
     )
-  await ctx.limits.message(viewer.id, ctx.address, send.id)
+  const giveBack = await ctx.limits.message(viewer.id, ctx.address, send.id)
   try {
     const stored = await ctx.storage.transaction((tx) => store(ctx, tx, session, send, viewer.id))
     ctx.presence.setTyping(session.id, viewer.id, false)
@@ -44,9 +44,9 @@ export async function sendMessage(ctx: Context, input: SendMessageInput): Promis
     ctx.loaders.message.clear(send.id)
     return stored
   } catch (error) {
-    if (!isUniqueViolation(error)) throw error
-    const first = await findRepeat(ctx, send, viewer.id)
+    const first = isUniqueViolation(error) && (await findRepeat(ctx, send, viewer.id))
     if (first) return first
+    await giveBack()
     throw error
   }
 }
@@ -83,14 +83,14 @@ async function store(ctx: Context, tx: Tx, session: Session, send: SendMessage, 
   if (send.respond) await requireFreeGeneration(ctx, tx, viewerId)
 
   if (send.isIdGiven) await requireFreeId(tx, send.id, ['users', 'sessions', 'generations'])
-  const title = await firstTitle(tx, session.id, send.content)
+  const title = await firstTitle(ctx, tx, session.id, send.content)
   const drafts: EventDraft[] = [{ kind: 'MessageAdded', subjectId: send.id }]
   if (replyId !== null)
     drafts.push({ kind: 'MessageAdded', subjectId: replyId }, { kind: 'GenerationStarted', subjectId: generationId })
   if (title !== null) drafts.push({ kind: 'SessionUpdated' })
   const parentId = send.parentId ? await requireParent(tx, send.sessionId, send.parentId) : undefined
   const events = await ctx.log.append(tx, session.id, drafts)
-  await requireStill(tx, viewerId, session.id, 'write')
+  await requireStill(tx, viewerId, session.id, 'sendMessage')
 
   const model = send.model ?? session.model
   const blank = { sessionId: session.id, type: 'TEXT', metadata: {}, createdAt: now, updatedAt: now } as const
@@ -133,7 +133,7 @@ async function store(ctx: Context, tx: Tx, session: Session, send: SendMessage, 
       viewerId,
       now,
     })
-    await insert(tx, 'generations', generation)
+    await insert(tx, 'generations', generation, { leaseUntil: ctx.generations.leaseUntil })
     const [log] = await tx.all<{ logId: number }>(`SELECT log_id AS "logId" FROM session_logs WHERE session_id = ?`, [
       session.id,
     ])
@@ -165,6 +165,7 @@ function startJob(
     model: generation.model,
     settings: generation.settings,
     startedAt: generation.startedAt,
+    requestId: ctx.requestId,
   })
 }
 
@@ -200,11 +201,11 @@ async function newestMessage(tx: Tx, sessionId: string): Promise<string | null> 
 }
 
 /** The title that a session's first message gives it; null where it has one. */
-async function firstTitle(tx: Tx, sessionId: string, content: string): Promise<string | null> {
+async function firstTitle(ctx: Context, tx: Tx, sessionId: string, content: string): Promise<string | null> {
   const [untitled] = await tx.all(`SELECT id FROM sessions WHERE id = ? AND title = '' AND NOT is_title_set`, [
     sessionId,
   ])
-  return untitled ? titleFrom(content) : null
+  return untitled ? titleFrom(content, ctx.config.maxTitleCharacters) : null
 }
 
 function newGeneration(
@@ -225,7 +226,8 @@ function newGeneration(
     timeToFirstTokenMs: null,
     responseTimeMs: null,
     ownerNode: ctx.generations.nodeId,
-    leaseUntil: ctx.generations.leaseUntil(),
+    // set by the clock of the database when it is inserted
+    leaseUntil: of.now,
     fence: 1,
     startedAt: of.now,
     endedAt: null,

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { NotFoundError } from '../errors.ts'
 import { isUuid } from '../guards/uuid.ts'
 import {
+  bySettings,
   clientId,
   metadataSchema,
   modelSchema,
@@ -36,26 +37,22 @@ export interface SendMessage {
   metadata: Record<string, unknown>
 }
 
-const makeSchema = (maxCharacters: number) =>
+const sendSchema = bySettings(({ maxMessageCharacters, maxMetadataBytes }) =>
   z.object({
-    content: writtenText(maxCharacters),
+    content: writtenText(maxMessageCharacters),
     id: clientId.nullish(),
     model: modelSchema.nullish(),
     settings: settingsSchema.nullish(),
-    metadata: metadataSchema.optional(),
-  })
-
-/** Making a schema costs more than a check by it. */
-const schemas = new Map<number, ReturnType<typeof makeSchema>>()
+    metadata: metadataSchema(maxMetadataBytes).optional(),
+  }),
+)
 
 /**
  * Checks what a client wants to send.
  * @throws InvalidInputError, or NotFoundError where `parentId` can be nobody's
  */
-export function parseSendMessage(input: SendMessageInput, maxCharacters: number): SendMessage {
-  let schema = schemas.get(maxCharacters)
-  if (!schema) schemas.set(maxCharacters, (schema = makeSchema(maxCharacters)))
-  const { content, id, model, settings, metadata } = parse(schema, {
+export function parseSendMessage(input: SendMessageInput, limits: Parameters<typeof sendSchema>[0]): SendMessage {
+  const { content, id, model, settings, metadata } = parse(sendSchema(limits), {
     ...input,
     metadata: input.metadata ?? {},
   })

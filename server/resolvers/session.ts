@@ -1,13 +1,12 @@
 import type { Context } from '../context.ts'
-import { findSession, requireViewer } from '../guards/access.ts'
+import { findSession } from '../guards/access.ts'
 import { NotFoundError } from '../errors.ts'
 import type { Tx } from '../storage/storage.ts'
 import type { SessionRow } from '../storage/rows.ts'
 
 /** A session that the viewer may read; null for any other id. */
 export async function session(ctx: Context, { id }: { id: string }): Promise<SessionRow | null> {
-  requireViewer(ctx)
-  return (await findSession(ctx, id))?.session ?? null
+  return (await findSession(ctx, id, 'session'))?.session ?? null
 }
 
 /**
@@ -23,11 +22,14 @@ export async function pickModel(ctx: Context, wanted: string | null | undefined)
 /**
  * Makes all other changes of a session, also on other nodes, wait until this transaction is over. Whoever changes a
  * session takes this lock before any row of it: in any other order two changes could wait for each other for ever.
+ * @returns the position of its newest event
  * @throws NotFoundError where the session was deleted meanwhile
  */
-export async function lockSession(tx: Tx, ctx: Context, sessionId: string): Promise<void> {
-  const locked = await tx.all(`SELECT log_id FROM session_logs WHERE session_id = ? ${ctx.storage.dialect.forUpdate}`, [
-    sessionId,
-  ])
-  if (locked.length === 0) throw new NotFoundError('The session was deleted meanwhile.')
+export async function lockSession(tx: Tx, ctx: Context, sessionId: string): Promise<{ lastSeq: number }> {
+  const [log] = await tx.all<{ lastSeq: number }>(
+    `SELECT last_seq AS "lastSeq" FROM session_logs WHERE session_id = ? ${ctx.storage.dialect.forUpdate}`,
+    [sessionId],
+  )
+  if (!log) throw new NotFoundError('The session was deleted meanwhile.')
+  return log
 }

@@ -1,6 +1,5 @@
 import type { Context } from '../context.ts'
-import { ForbiddenError } from '../errors.ts'
-import { requireViewer } from '../guards/access.ts'
+import { requireAction, requireViewer } from '../guards/access.ts'
 import type { Param, Row } from '../storage/storage.ts'
 import type { Usage } from '../storage/rows.ts'
 
@@ -23,8 +22,8 @@ const activeMs = 15 * 60_000
 /** Counts over what the viewer may read, or over everything for an admin. Messages are people's and models'. */
 export async function stats(ctx: Context, { scope }: { scope?: 'VIEWER' | 'ALL' | null }): Promise<Stats> {
   const viewer = requireViewer(ctx)
-  if (scope === 'ALL' && !viewer.isAdmin) throw new ForbiddenError('Only admins may ask with `scope: ALL`.')
   const isAll = scope === 'ALL'
+  if (isAll) requireAction(ctx, 'stats(scope: ALL)')
   const readable = (column: string) =>
     isAll ? 'true' : `${column} IN (SELECT session_id FROM participants WHERE user_id = ?)`
   const who: Param[] = isAll ? [] : [viewer.id]

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts'
 import type { Generation } from '../entities/generation.ts'
 import { NotFoundError } from '../errors.ts'
-import { findSession, requireSession, requireViewer } from '../guards/access.ts'
+import { requireSession, requireViewer } from '../guards/access.ts'
 import { isUuid } from './validation.ts'
 
 /** Stops a generation, for whoever may write in its session; one that has ended is returned as it is. */
@@ -10,9 +10,9 @@ export async function stopGeneration(ctx: Context, input: { generationId: string
   const unknown = (): NotFoundError => new NotFoundError('There is no such generation, or you may not see it.')
   if (!isUuid(input.generationId)) throw unknown()
   const generation = await ctx.loaders.generation.load(input.generationId.toLowerCase())
-  // the same words for both, or they would tell that there is one
-  if (!generation || !(await findSession(ctx, generation.sessionId))) throw unknown()
-  await requireSession(ctx, generation.sessionId, 'write')
+  if (!generation) throw unknown()
+  ctx.trail.sessionId = generation.sessionId
+  await requireSession(ctx, generation.sessionId, 'stopGeneration', unknown)
   await ctx.generations.stop(generation.id)
   ctx.loaders.generation.clear(generation.id)
   return (await ctx.loaders.generation.load(generation.id)) ?? generation

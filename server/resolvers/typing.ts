@@ -7,7 +7,7 @@ export async function setTyping(
   { sessionId, isTyping }: { sessionId: string; isTyping: boolean },
 ): Promise<{ isTyping: boolean }> {
   const viewer = requireViewer(ctx)
-  const { session } = await requireSession(ctx, sessionId, 'write')
+  const { session } = await requireSession(ctx, sessionId, 'setTyping')
   await ctx.limits.typing(viewer.id)
   ctx.presence.setTyping(session.id, viewer.id, isTyping)
   return { isTyping }

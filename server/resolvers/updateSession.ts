@@ -6,17 +6,27 @@ import type { Tx } from '../storage/storage.ts'
 import { audit } from './audit.ts'
 import { sessionColumns, sessionOf, type SessionRow } from '../storage/rows.ts'
 import { lockSession, pickModel } from './session.ts'
-import { metadataSchema, modelSchema, parse, settingsSchema, titleSchema, type SettingsInput } from './validation.ts'
+import {
+  bySettings,
+  metadataSchema,
+  modelSchema,
+  parse,
+  settingsSchema,
+  writtenText,
+  type SettingsInput,
+} from './validation.ts'
 import { tellViewers } from './viewerEvents.ts'
 
-const updateSchema = z.object({
-  title: titleSchema.nullish(),
-  model: modelSchema.nullish(),
-  settings: settingsSchema.nullish(),
-  isArchived: z.boolean().nullish(),
-  metadata: metadataSchema.nullish(),
-})
-export type UpdateSessionInput = z.input<typeof updateSchema> & { sessionId: string }
+const updateSchema = bySettings(({ maxTitleCharacters, maxMetadataBytes }) =>
+  z.object({
+    title: writtenText(maxTitleCharacters).nullish(),
+    model: modelSchema.nullish(),
+    settings: settingsSchema.nullish(),
+    isArchived: z.boolean().nullish(),
+    metadata: metadataSchema(maxMetadataBytes).nullish(),
+  }),
+)
+export type UpdateSessionInput = z.input<ReturnType<typeof updateSchema>> & { sessionId: string }
 
 /** Changes what is given of a session; what is left out or null stays, but for a setting, which null clears. */
 export async function updateSession(
@@ -24,8 +34,8 @@ export async function updateSession(
   { sessionId, ...input }: UpdateSessionInput,
 ): Promise<{ session: SessionRow }> {
   const startedAt = performance.now()
-  const { session } = await requireSession(ctx, sessionId, 'own')
-  const wanted = parse(updateSchema, input)
+  const { session } = await requireSession(ctx, sessionId, 'updateSession')
+  const wanted = parse(updateSchema(ctx.config), input)
   const model = wanted.model == null ? null : await pickModel(ctx, wanted.model)
 
   return ctx.storage.transaction(async (tx) => {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Config } from '../config.ts'
 import { InvalidInputError } from '../errors.ts'
 import { isUuid } from '../guards/uuid.ts'
 
@@ -34,13 +35,24 @@ export const writtenText = (max: number) => {
   return text(1, max, what).refine((value) => value === '' || value.trim() !== '', what)
 }
 
+type Settings = Pick<Config, 'maxMessageCharacters' | 'maxTitleCharacters' | 'maxMetadataBytes'>
+
+/** Makes a schema by a server's settings, once: making one costs more than a check by it. */
+export function bySettings<T>(make: (settings: Settings) => T): (settings: Settings) => T {
+  const made = new WeakMap<Settings, { schema: T }>()
+  return (settings) => {
+    let known = made.get(settings)
+    if (!known) made.set(settings, (known = { schema: make(settings) }))
+    return known.schema
+  }
+}
+
 /** A UUID made by a client, in lower case. */
 export const clientId = z
   .string()
   .refine(isUuid, 'Must be a UUID, e.g. from crypto.randomUUID().')
   .transform((value) => value.toLowerCase())
 
-export const titleSchema = writtenText(500)
 export const modelSchema = text(1, 200)
 
 const number = (what: string, isIn: (value: number) => boolean) => z.number(what).refine(isIn, what)
@@ -54,30 +66,38 @@ export const settingsSchema = z.object({
 })
 export type SettingsInput = z.infer<typeof settingsSchema>
 
-const maxMetadataBytes = 16_384
 const maxMetadataLevels = 100
 
-/** Any plain JSON object of at most 16 KiB, 100 levels deep. */
-export const metadataSchema = z.unknown().transform((value, ctx): Record<string, unknown> => {
-  const fault = metadataFault(value)
-  if (fault) ctx.addIssue({ code: 'custom', message: fault })
-  return value as Record<string, unknown>
-})
+/** Any plain JSON object of at most so many bytes, 100 levels deep. */
+export const metadataSchema = (maxBytes: number) =>
+  z.unknown().transform((value, ctx): Record<string, unknown> => {
+    const fault = metadataFault(value, maxBytes)
+    if (fault) ctx.addIssue({ code: 'custom', message: fault })
+    return value as Record<string, unknown>
+  })
 
-function metadataFault(value: unknown): string | undefined {
+function metadataFault(value: unknown, maxBytes: number): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'Must be a JSON object.'
   let json: string
+  let areFinite = true
   try {
-    json = JSON.stringify(value)
+    json = JSON.stringify(value, (_key, item: unknown) => {
+      // 1e400 is read as infinity, which would be kept as null
+      if (typeof item === 'number' && !Number.isFinite(item)) areFinite = false
+      return item
+    })
   } catch {
     return `Must be at most ${maxMetadataLevels} levels deep.`
   }
-  if (Buffer.byteLength(json) > maxMetadataBytes) return 'Must be at most 16 KiB as JSON.'
+  if (Buffer.byteLength(json) > maxBytes) return `Must be at most ${inBytes(maxBytes)} as JSON.`
   // JSON.stringify escapes both; an even number of backslashes before the escape are text
   if (/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/.test(json)) return storable
+  if (!areFinite) return 'Must not contain numbers beyond those of double precision.'
   if (levels(json) > maxMetadataLevels) return `Must be at most ${maxMetadataLevels} levels deep.`
   return undefined
 }
+
+const inBytes = (bytes: number): string => (bytes % 1024 === 0 ? `${bytes / 1024} KiB` : `${bytes} bytes`)
 
 function levels(json: string): number {
   let deepest = 0

@@ -1,23 +1,39 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
-import type { Context } from '../context.ts'
-import { ForbiddenError } from '../errors.ts'
+import type { Context, TokenCookie } from '../context.ts'
+import { ForbiddenError, InvalidInputError, UnauthenticatedError } from '../errors.ts'
+import { isApiKey } from '../guards/apiKeys.ts'
+import type { Verified } from '../guards/identity.ts'
 import { audit } from './audit.ts'
 import { insert, type UserRow } from '../storage/rows.ts'
 import { parse, writtenText } from './validation.ts'
+
+export interface SignInAsGuestInput {
+  name: string
+  keepInCookie?: boolean | null
+}
+
+/** As much as browsers keep, and nothing that would end the value. */
+const maxCookieCharacters = 4_000
+const cookieForm = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
 const guestSchema = z.object({ name: z.string().trim().pipe(writtenText(100)) })
 
 /**
  * Makes a user and a token for them.
+ * @returns an empty token where the browser keeps it in its cookie
  * @throws ForbiddenError where the server takes only tokens from outside
  */
-export async function signInAsGuest(ctx: Context, input: { name: string }): Promise<{ token: string; user: UserRow }> {
+export async function signInAsGuest(
+  ctx: Context,
+  { keepInCookie, ...input }: SignInAsGuestInput,
+): Promise<{ token: string; user: UserRow }> {
   const startedAt = performance.now()
   if (ctx.config.auth !== 'guest') {
     throw new ForbiddenError('This server takes no guests. Sign in with its identity provider.')
   }
   const { name } = parse(guestSchema, input)
+  const cookie = keepInCookie ? requireCookie(ctx, 'keepInCookie') : null
   await ctx.limits.signIn(ctx.address)
   const id = randomUUIDv7()
   const user: UserRow = { id, subject: id, name, isAdmin: false, createdAt: new Date(), lastSeenAt: null }
@@ -25,5 +41,43 @@ export async function signInAsGuest(ctx: Context, input: { name: string }): Prom
     await insert(tx, 'users', { ...user })
     await audit(tx, ctx, { action: 'signInAsGuest', subjectId: id, startedAt })
   })
-  return { token: await ctx.identity.signIn(user), user }
+  const token = await ctx.identity.signIn(user)
+  if (!cookie) return { token, user }
+  cookie.keep(token, (await ctx.identity.verify(token)).expiresAt)
+  return { token: '', user }
 }
+
+/**
+ * Has the browser keep a token that the page was given.
+ * @throws InvalidInputError for a token that is not good, an API key, or where no cookie can be set
+ */
+export async function signIn(ctx: Context, { token }: { token: string }): Promise<{ user: UserRow; expiresAt: Date }> {
+  const startedAt = performance.now()
+  const cookie = requireCookie(ctx, 'token')
+  const { user, expiresAt } = await verify(ctx, token)
+  await ctx.storage.transaction((tx) =>
+    audit(tx, { ...ctx, viewer: user }, { action: 'signIn', subjectId: user.id, startedAt }),
+  )
+  cookie.keep(token, expiresAt)
+  return { user, expiresAt }
+}
+
+async function verify(ctx: Context, token: string): Promise<Verified> {
+  // a page is a person's: what they may not do by a key they would look for in vain
+  if (isApiKey(token)) throw wrong('token', 'API keys are for programs. Sign in with a token of your own.')
+  if (token.length > maxCookieCharacters)
+    throw wrong('token', `Must have at most ${maxCookieCharacters} characters to fit into a cookie.`)
+  if (!cookieForm.test(token)) throw wrong('token', 'This is no token.')
+  try {
+    return await ctx.limits.token(ctx.address, token, () => ctx.identity.verify(token))
+  } catch (error) {
+    throw error instanceof UnauthenticatedError ? wrong('token', error.message) : error
+  }
+}
+
+function requireCookie({ tokenCookie }: Context, field: string): TokenCookie {
+  if (!tokenCookie) throw wrong(field, "A cookie is set only over HTTP, for this server's own pages.")
+  return tokenCookie
+}
+
+const wrong = (field: string, message: string) => new InvalidInputError([{ path: [field], message }])

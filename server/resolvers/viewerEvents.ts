@@ -53,7 +53,7 @@ export async function viewerEvents(ctx: Context): Promise<AsyncIterableIterator<
       const [sessionId, kind] = first
       pending.delete(sessionId)
       if (kind === 'SessionUnlisted') return { done: false, value: { kind, sessionId, session: null } }
-      const found = await findSession(ctx, sessionId)
+      const found = await findSession(ctx, sessionId, 'viewerEvents')
       // deleted or left meanwhile: that is told by a change of its own
       if (found && !isOver) return { done: false, value: { kind, sessionId, session: found.session } }
     }

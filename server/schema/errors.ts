@@ -11,6 +11,7 @@ import {
   type ErrorCode as Code,
   type FieldError as FieldErrorShape,
 } from '../errors.ts'
+import { DatabaseAwayError } from '../storage/databaseAway.ts'
 import { builder, type SchemaTypes } from './builder.ts'
 import { describedEnum } from './describedEnum.ts'
 
@@ -22,7 +23,7 @@ export const ErrorCode = describedEnum<Code>('ErrorCode', 'What went wrong, for 
   CONFLICT: 'The id is already in use for something else.',
   RATE_LIMITED: 'Too many calls in a short time; try again after `retryAfterMs`.',
   TOO_MANY_GENERATIONS: 'As many generations as the viewer may have at once are running; wait for one to end.',
-  PROVIDER_UNAVAILABLE: "The model's provider can't be reached.",
+  PROVIDER_UNAVAILABLE: "The model's provider can't be reached, or the identity provider whose keys tell of a token.",
   PROVIDER_ERROR: "The model's provider answered with an error or with something unreadable.",
   PROVIDER_TIMEOUT: "The model's provider took too long to answer or to go on.",
   CONTEXT_TOO_LONG: "The conversation is longer than the model's context window.",
@@ -104,8 +105,8 @@ type ErrorClass =
   | typeof ProviderUnavailableError
 
 /**
- * A mutation's result. Errors of the named classes that its resolver throws become data; any other goes on as a
- * top-level error.
+ * A mutation's result. Errors of the named classes that its resolver throws become data, as does RateLimitedError, which
+ * any may give; any other goes on as a top-level error.
  */
 export const resultUnion = <Success extends object>(
   name: string,
@@ -115,7 +116,7 @@ export const resultUnion = <Success extends object>(
 ) =>
   builder.errorUnion<ObjectRef<SchemaTypes, Success> | ErrorClass>(name, {
     description,
-    types: [success, ...errors],
+    types: [success, ...new Set([...errors, RateLimitedError])],
     resolveType: () => success.name,
   })
 
@@ -136,7 +137,20 @@ export function toGraphQLError(error: unknown, onUnexpected?: (error: unknown) =
   }
   if (isLocated && (cause === undefined || cause instanceof GraphQLError)) return error
   onUnexpected?.(cause)
-  return placed('Unexpected error.', { code: 'INTERNAL' }, error)
+  const message = cause instanceof DatabaseAwayError ? databaseAway : 'Unexpected error.'
+  return placed(message, { code: 'INTERNAL' }, error)
+}
+
+const databaseAway =
+  "The server's database doesn't answer now. Try again in a moment; under the same id nothing is stored twice."
+
+/** The first of an operation's errors that says that the database is away: what it kept from being read may come later. */
+export function databaseAwayIn(errors: readonly unknown[] | undefined): DatabaseAwayError | undefined {
+  for (const error of errors ?? []) {
+    const cause = error instanceof GraphQLError ? error.originalError : error
+    if (cause instanceof DatabaseAwayError) return cause
+  }
+  return undefined
 }
 
 /** An error at the place of another one, as far as that has one. */

@@ -1,5 +1,4 @@
 import { health, type Health as Row } from '../resolvers/health.ts'
-import { open } from './rootFields.ts'
 import { builder } from './builder.ts'
 import { describedEnum } from './describedEnum.ts'
 
@@ -26,7 +25,6 @@ const Health = builder.objectRef<Row>('Health').implement({
 builder.queryField('health', (t) =>
   t.field({
     type: Health,
-    extensions: open,
     description: 'How the node that answers does.',
     resolve: (_source, _args, ctx) => health(ctx),
   }),

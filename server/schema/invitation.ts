@@ -72,7 +72,9 @@ builder.mutationField('joinSession', (t) =>
       JoinSessionSuccess,
       [ForbiddenError, RateLimitedError],
     ),
-    description: 'Joining twice is joining once; the higher of two roles stays.',
+    description:
+      'Joining twice is joining once; the higher of two roles stays. Whom the owner has removed, or given another role, ' +
+      'needs an invitation that was made after that.',
     args: { input: t.arg({ type: JoinSessionInput, required: true, description: 'By what to join.' }) },
     resolve: (_, { input }, ctx) => joinSession(ctx, input),
   }),

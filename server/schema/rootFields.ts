@@ -1,16 +1,14 @@
 import { defaultFieldResolver, type GraphQLFieldResolver, type GraphQLSchema } from 'graphql'
 import type { Context } from '../context.ts'
-import { requireViewer } from '../guards/access.ts'
-
-/** Extensions of a root field that the anonymous may use. */
-export const open = { open: true } as const
+import { requireAllowed } from '../guards/access.ts'
+import { rootFields, type Row } from '../guards/accessTable.ts'
 
 type Resolver = GraphQLFieldResolver<unknown, Context>
 
 const closed =
-  (resolve: Resolver): Resolver =>
+  (row: Row | undefined, resolve: Resolver): Resolver =>
   (source, args, ctx, info) => {
-    requireViewer(ctx)
+    requireAllowed(ctx, row)
     return resolve(source, args, ctx, info)
   }
 
@@ -22,19 +20,19 @@ const readingAnew =
   }
 
 /**
- * Refuses every root field to the anonymous that no line has opened, with UNAUTHENTICATED. It stands outside of what
- * turns a mutation's errors into data, so the error is a top-level one.
+ * Asks the table of access before a root field is resolved: UNAUTHENTICATED for the anonymous where it does not let them,
+ * FORBIDDEN for a key without the scope. A field that the table does not know is closed to everyone. It stands outside of
+ * what turns a mutation's errors into data, so the error is a top-level one.
  */
 export function closeRootFields(schema: GraphQLSchema): GraphQLSchema {
-  for (const type of [schema.getQueryType(), schema.getMutationType()]) {
-    for (const field of Object.values(type?.getFields() ?? {})) {
-      if (!field.extensions.open) field.resolve = closed(field.resolve ?? defaultFieldResolver)
-    }
+  const { Query, Mutation, Subscription }: Record<keyof typeof rootFields, Record<string, Row>> = rootFields
+  for (const [type, rows] of [[schema.getQueryType(), Query] as const, [schema.getMutationType(), Mutation] as const]) {
+    for (const field of Object.values(type?.getFields() ?? {}))
+      field.resolve = closed(rows[field.name], field.resolve ?? defaultFieldResolver)
   }
   // An event's own resolve is left alone: it runs once for each event and each group of followers.
-  for (const field of Object.values(schema.getSubscriptionType()?.getFields() ?? {})) {
-    if (!field.extensions.open) field.subscribe = closed(field.subscribe ?? defaultFieldResolver)
-  }
+  for (const field of Object.values(schema.getSubscriptionType()?.getFields() ?? {}))
+    field.subscribe = closed(Subscription[field.name], field.subscribe ?? defaultFieldResolver)
   return schema
 }
 

@@ -1,12 +1,11 @@
-import { GraphQLError, valueFromASTUntyped } from 'graphql'
+import { valueFromASTUntyped } from 'graphql'
 import { builder } from './builder.ts'
 
 builder.scalarType('DateTime', {
   description: 'A moment: ISO 8601 in UTC with milliseconds, e.g. `2026-11-20T12:00:00.000Z`.',
   serialize: (value) => value.toISOString(),
-  parseValue: () => {
-    throw new GraphQLError('DateTime is for output only.')
-  },
+  // Whatever it is passes here: the resolver refuses what is no moment with an InvalidInputError that names the field.
+  parseValue: (value) => value,
 })
 
 builder.scalarType('JSONObject', {

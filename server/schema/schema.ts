@@ -1,10 +1,13 @@
 import type { GraphQLSchema } from 'graphql'
+import { limitMutations } from './limitMutations.ts'
+import { auditRootFields } from './audited.ts'
 import { closeRootFields, separateMutations } from './rootFields.ts'
 import { builder } from './builder.ts'
 import './scalars.ts'
 import './errors.ts'
 import './node.ts'
 import './user.ts'
+import './apiKey.ts'
 import './participant.ts'
 import './session.ts'
 import './invitation.ts'
@@ -12,6 +15,7 @@ import './message.ts'
 import './generation.ts'
 import './model.ts'
 import './stats.ts'
+import './audit.ts'
 import './health.ts'
 import './typing.ts'
 import './sessionEvent.ts'
@@ -22,4 +26,6 @@ builder.queryType({ description: 'What can be read. Errors are top-level ones, w
 builder.mutationType({ description: 'What can be done. Failures that a client can act on are members of the result.' })
 builder.subscriptionType({ description: 'What can be followed, over WebSocket or Server-Sent Events.' })
 
-export const schema: GraphQLSchema = closeRootFields(separateMutations(builder.toSchema()))
+export const schema: GraphQLSchema = auditRootFields(
+  closeRootFields(limitMutations(separateMutations(builder.toSchema()))),
+)

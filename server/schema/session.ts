@@ -6,6 +6,7 @@ import type { SessionRow } from '../storage/rows.ts'
 import { session } from '../resolvers/session.ts'
 import { sessions } from '../resolvers/sessionList.ts'
 import { updateSession } from '../resolvers/updateSession.ts'
+import { asksForLastSeq, fromRow } from './atLastSeq.ts'
 import { builder } from './builder.ts'
 import { connectionType, pageArgs } from './connection.ts'
 import { resultUnion } from './errors.ts'
@@ -22,16 +23,21 @@ Session.implement({
   description: 'A conversation of people with a model, for its participants alone.',
   interfaces: [Node],
   fields: (t) => ({
-    title: t.exposeString('title', {
+    title: t.string({
+      resolve: fromRow(({ title }) => title),
       description:
         "At most 500 characters. Until someone sets it: the first user message's first five words, then an ellipsis if there were more.",
     }),
     model: t.field({
       type: Model,
       description: 'Who answers, unless a message asks for another.',
-      resolve: ({ model }, _args, ctx) => ctx.providers.find(model),
+      resolve: fromRow(({ model }, ctx) => ctx.providers.find(model)),
     }),
-    settings: t.expose('settings', { type: GenerationSettings, description: 'How the model is asked.' }),
+    settings: t.field({
+      type: GenerationSettings,
+      description: 'How the model is asked.',
+      resolve: fromRow(({ settings }) => settings),
+    }),
     owner: t.field({
       type: User,
       description: 'Who made it.',
@@ -40,10 +46,17 @@ Session.implement({
     participants: t.field({
       type: [Participant],
       description: 'Everyone who takes part, the owner included; who came first comes first.',
-      resolve: ({ id }, _args, ctx) => ctx.loaders.participants.load(id),
+      resolve: ({ id }, _args, ctx, info) =>
+        asksForLastSeq(info) ? ctx.loaders.participantsAtLastSeq(id) : ctx.loaders.participants.load(id),
     }),
-    isArchived: t.exposeBoolean('isArchived', { description: 'Whether its owner put it away.' }),
-    messageCount: t.exposeInt('messageCount', { description: 'Messages it has, whatever their role.' }),
+    isArchived: t.boolean({
+      description: 'Whether its owner put it away.',
+      resolve: fromRow(({ isArchived }) => isArchived),
+    }),
+    messageCount: t.int({
+      description: 'Messages it has, whatever their role.',
+      resolve: fromRow(({ messageCount }) => messageCount),
+    }),
     lastSeq: t.int({
       description:
         "Position of the newest event in this session's log. Subscribe with `after: lastSeq` and nothing is missed or seen twice.",
@@ -58,21 +71,25 @@ Session.implement({
         last: t.arg.int({ description: pageArgs.last }),
         before: t.arg.string({ description: pageArgs.before }),
       },
-      resolve: (of, args, ctx) => messagesOf(ctx, of, args),
+      resolve: (of, args, ctx, info) =>
+        messagesOf(ctx, of, args, asksForLastSeq(info) ? () => ctx.loaders.sessionAtLastSeq(of) : undefined),
     }),
     usage: t.field({
       type: TokenUsage,
       description: 'Tokens of all its generations.',
-      resolve: ({ id }, _args, ctx) => ctx.loaders.sessionUsage.load(id),
+      resolve: ({ id }, _args, ctx, info) =>
+        asksForLastSeq(info) ? ctx.loaders.usageAtLastSeq(id) : ctx.loaders.sessionUsage.load(id),
     }),
-    metadata: t.expose('metadata', {
+    metadata: t.field({
       type: 'JSONObject',
       description: 'What clients keep with it; means nothing to the server.',
+      resolve: fromRow(({ metadata }) => metadata),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    updatedAt: t.expose('updatedAt', {
+    updatedAt: t.field({
       type: 'DateTime',
       description: 'When it, or something in it, last changed.',
+      resolve: fromRow(({ updatedAt }) => updatedAt),
     }),
   }),
 })

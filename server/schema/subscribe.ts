@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { abortable } from '../log/abortable.ts'
 import { UnauthenticatedError } from '../errors.ts'
 import { freshContext } from '../resolvers/createContext.ts'
-import { toGraphQLError } from './errors.ts'
+import { databaseAwayIn, toGraphQLError } from './errors.ts'
 
 /**
  * What graphql-js' own `subscribe` does, but with a context of its own for every event: loaders and entities that live as
@@ -31,7 +31,11 @@ async function* mapEvents(
     for await (const event of events) {
       if (context.expiresAt && context.expiresAt.getTime() <= Date.now())
         throw new UnauthenticatedError('The token has expired. Sign in again and subscribe from the last seq.')
-      yield masked(await execute({ ...args, rootValue: event, contextValue: freshContext(context) }), context)
+      const result = await execute({ ...args, rootValue: event, contextValue: freshContext(context) })
+      // whoever went on behind an event that can be shown later would have missed it
+      const away = databaseAwayIn(result.errors)
+      if (away) throw away
+      yield masked(result, context)
     }
   } catch (error) {
     // said in a last result, since whoever reads this iterator would show a bare throw unmasked or not at all

@@ -1,7 +1,7 @@
 import type { UserRow } from '../storage/rows.ts'
-import { signInAsGuest } from '../resolvers/viewer.ts'
+import { signIn, signInAsGuest } from '../resolvers/viewer.ts'
+import { signOut } from '../resolvers/signOut.ts'
 import { ForbiddenError, InvalidInputError, RateLimitedError } from '../errors.ts'
-import { open } from './rootFields.ts'
 import { builder } from './builder.ts'
 import { resultUnion } from './errors.ts'
 import { Node } from './node.ts'
@@ -22,7 +22,6 @@ builder.queryField('viewer', (t) =>
   t.field({
     type: User,
     nullable: true,
-    extensions: open,
     description: 'Who is asking; null for the anonymous.',
     resolve: (_source, _args, ctx) => ctx.viewer,
   }),
@@ -32,6 +31,11 @@ const SignInAsGuestInput = builder.inputType('SignInAsGuestInput', {
   description: 'Who wants to come in.',
   fields: (t) => ({
     name: t.string({ required: true, description: 'What others shall see you called: 1 to 100 characters.' }),
+    keepInCookie: t.boolean({
+      defaultValue: false,
+      description:
+        "For this server's own pages, over HTTP: the browser keeps the token in a cookie that no script can read, and `token` is empty.",
+    }),
   }),
 })
 
@@ -40,7 +44,7 @@ const SignInAsGuestSuccess = builder.objectRef<{ token: string; user: UserRow }>
   fields: (t) => ({
     token: t.exposeString('token', {
       description:
-        'Bearer token for `Authorization`, or for `connectionParams.authorization` over WebSocket. Valid for 30 days.',
+        'Bearer token for `Authorization`, or for `connectionParams.authorization` over WebSocket. Valid for 30 days. Empty where it was kept in a cookie.',
     }),
     user: t.expose('user', { type: User, description: 'The new user.' }),
   }),
@@ -53,9 +57,48 @@ builder.mutationField('signInAsGuest', (t) =>
       ForbiddenError,
       RateLimitedError,
     ]),
-    extensions: open,
     description: 'For a server that runs with AUTH=guest: makes a user and a token for them.',
     args: { input: t.arg({ type: SignInAsGuestInput, required: true, description: 'Who wants to come in.' }) },
     resolve: (_, { input }, ctx) => signInAsGuest(ctx, input),
+  }),
+)
+
+const SignInInput = builder.inputType('SignInInput', {
+  description: 'Who is there.',
+  fields: (t) => ({ token: t.string({ required: true, description: 'A token as in `Authorization`; no API key.' }) }),
+})
+
+const SignInSuccess = builder.objectRef<{ user: UserRow; expiresAt: Date }>('SignInSuccess').implement({
+  description: "The browser keeps the token, and sends it with whatever this server's pages ask.",
+  fields: (t) => ({
+    user: t.expose('user', { type: User, description: 'Whose token it is.' }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the token ends.' }),
+  }),
+})
+
+builder.mutationField('signIn', (t) =>
+  t.field({
+    type: resultUnion('SignInResult', 'InvalidInputError for a token that is not good.', SignInSuccess, [
+      InvalidInputError,
+      RateLimitedError,
+    ]),
+    description:
+      "For this server's own pages, over HTTP: has the browser keep a token in a cookie that no script can read. A program sends the token with each request instead.",
+    args: { input: t.arg({ type: SignInInput, required: true, description: 'Who is there.' }) },
+    resolve: (_, { input }, ctx) => signIn(ctx, input),
+  }),
+)
+
+const SignOutSuccess = builder.objectRef<{ user: UserRow }>('SignOutSuccess').implement({
+  description: 'The token is good for nothing any more.',
+  fields: (t) => ({ user: t.expose('user', { type: User, description: 'Who was signed out.' }) }),
+})
+
+builder.mutationField('signOut', (t) =>
+  t.field({
+    type: resultUnion('SignOutResult', 'What became of `signOut`.', SignOutSuccess, [RateLimitedError]),
+    description:
+      'Ends the token or API key that it is asked with, everywhere, and within a second whatever is open by it. Other tokens of the viewer go on. A guest has no other way back in than their token.',
+    resolve: (_source, _args, ctx) => signOut(ctx),
   }),
 )

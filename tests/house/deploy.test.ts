@@ -19,7 +19,6 @@ interface Service {
 interface Compose {
   services: Record<string, Service>
   volumes: Record<string, unknown>
-  networks: { inside: { ipam: { config: { subnet: string }[] } } }
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -54,8 +53,8 @@ describe('compose.yaml', () => {
     const config = readConfig(env)
     expect(config.databaseUrl).toBe('postgres://parley:letters4nd1gits@postgres/parley')
     expect(config.redisUrl).toBe('redis://redis:6379')
-    const [address] = compose.networks.inside.ipam.config[0]!.subnet.split('/')
-    expect(config.trustedProxies.check(address!.replace(/0$/, '9'))).toBe(true)
+    expect(config.trustProxy).toBe(1)
+    expect(proxy).toContain('http-request set-header X-Forwarded-For %[src]')
     expect(Number.parseInt(nodes[0]![1].stop_grace_period!) * 1000).toBeGreaterThan(config.shutdownTimeoutMs)
   })
 
@@ -127,6 +126,18 @@ describe('the Dockerfile', () => {
       expect(existsSync(join(root, program!)), program).toBe(true)
     for (const [, name] of dockerfile.matchAll(/\b([A-Z_]{4,})=/g)) expect(settingNames).toContain(name)
   })
+})
+
+test('the unit for systemd starts what `npm start` does, again where it failed, and gives it time to end', async () => {
+  const { scripts } = JSON.parse(await read('package.json')) as { scripts: Record<string, string> }
+  const unit = await read('deploy/parley.service')
+  const valueOf = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1]
+  expect(valueOf('ExecStart')).toBe(`/opt/parley/node_modules/.bin/${scripts.start}`)
+  expect(valueOf('Restart')).toBe('on-failure')
+  const [, name, value] = /^(\w+)=(.*)$/.exec(valueOf('Environment')!)!
+  const config = readConfig({ [name!]: value })
+  expect(config.databaseUrl).toBe(`sqlite:/var/lib/${valueOf('StateDirectory')}/parley.db`)
+  expect(Number(valueOf('TimeoutStopSec')) * 1000).toBeGreaterThan(config.shutdownTimeoutMs)
 })
 
 /** As Compose does it, for the forms that are used here. */

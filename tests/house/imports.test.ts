@@ -9,7 +9,7 @@ const floors = [
   ['schema'],
   ['context'],
   ['resolvers'],
-  ['guards', 'generation', 'log', 'presence', 'topics'],
+  ['guards', 'generation', 'log', 'presence', 'topics', 'metrics'],
   ['providers', 'bus', 'storage'],
   ['entities'],
   ['errors', 'config', 'logger'],

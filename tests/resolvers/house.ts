@@ -1,4 +1,4 @@
-import { randomUUIDv7 } from 'node:crypto'
+import { createHash, randomUUIDv7 } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,9 +7,11 @@ import { readConfig } from '../../server/config.ts'
 import type { Context, Services } from '../../server/context.ts'
 import type { User } from '../../server/entities/user.ts'
 import { Generations } from '../../server/generation/generations.ts'
+import { AuditLog } from '../../server/guards/auditLog.ts'
 import { Identity } from '../../server/guards/identity.ts'
 import { Limits } from '../../server/guards/limits.ts'
 import { createLogger } from '../../server/logger.ts'
+import { Metrics } from '../../server/metrics/metrics.ts'
 import { SessionLog } from '../../server/log/sessionLog.ts'
 import { Presence } from '../../server/presence/presence.ts'
 import { demo } from '../../server/providers/demo.ts'
@@ -72,13 +74,18 @@ export async function openHouse(database: (typeof databases)[number]): Promise<H
   const generations = new Generations({ config, logger, storage, bus, log, providers, nodeId: randomUUIDv7() })
   const services: Services = {
     ...{ config, logger, storage, bus, log, presence, providers, generations },
-    identity: new Identity(config, storage, Buffer.alloc(32, 7)),
+    identity: new Identity(config, storage, Buffer.alloc(32, 7), bus, logger),
     limits: new Limits(config),
+    audit: new AuditLog(storage, logger, config),
+    metrics: new Metrics(),
     version: '0.0.0',
     connectionCount: () => 0,
   }
   const ctx = (viewer: User | null, address = '127.0.0.1') =>
-    createContext(services, { viewer, expiresAt: viewer && new Date(Date.now() + 3_600_000), address })
+    createContext(services, {
+      ...{ viewer, expiresAt: viewer && new Date(Date.now() + 3_600_000), scopes: null, address },
+      credential: viewer && { id: createHash('sha256').update(viewer.id).digest('hex'), signedBy: null },
+    })
 
   return {
     services,

@@ -33,6 +33,9 @@ export interface Proxy {
   throttle(bytesPerSecond: number | null): void
   /** From now on cuts every connection, new ones too, at random places; `null` ends it. */
   cutRandomly(cuts: RandomCuts | null): void
+  /** Refuses new connections, as where nothing listens, until `accept`; what is open stays. */
+  refuse(): void
+  accept(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -139,9 +142,10 @@ export async function startProxy({ port: targetPort }: { port: number }): Promis
 
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
 
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     get connections() {
       return links.size
     },
@@ -166,6 +170,12 @@ export async function startProxy({ port: targetPort }: { port: number }): Promis
     cutRandomly(wanted) {
       cutting = wanted
       for (const link of links) link.bytesLeft = drawBytes()
+    },
+    refuse() {
+      if (server.listening) server.close()
+    },
+    async accept() {
+      if (!server.listening) await once(server.listen(port, '127.0.0.1'), 'listening')
     },
     async stop() {
       const closed = new Promise((resolve) => server.close(resolve))
