@@ -1,5 +1,3 @@
-import fc from 'fast-check'
-import type { GraphQLSchema } from 'graphql'
 import { Pool } from 'undici'
 import { errorCodes } from '../../server/errors.ts'
 import { signToken } from '../../tests/support/app.ts'
@@ -13,17 +11,9 @@ import {
   type ReceivedFrame,
 } from '../../tests/support/clients.ts'
 import { createSession, join, mutate, send } from '../../tests/support/operations.ts'
-import { askedFields, literal, type AskedField } from './askedFields.ts'
-import { fitsAll, isUnstorable, valuesFor, written, type Known } from './badInputs.ts'
-
-/** One operation with one field whose arguments may be anything. */
-export interface Case {
-  field: string
-  given: Record<string, unknown>
-  as: 'variables' | 'literals'
-  via: 'post' | 'stream' | 'socket'
-  by: 'admin' | 'nobody'
-}
+import type { AskedField } from './askedFields.ts'
+import { operationOf, type Case } from './badCases.ts'
+import { fitsAll, isUnstorable, written, type Known } from './badInputs.ts'
 
 /** What must not happen, how often it did, and what for. */
 export interface Tally {
@@ -44,37 +34,6 @@ const leak =
   /\bat \S+ \(|\.ts:\d|node_modules|SQLITE_|syntax error at or near|invalid input syntax|SELECT |INSERT INTO|\/server\/|Unexpected error|"INTERNAL"|INTERNAL_SERVER_ERROR/g
 const codes: ReadonlySet<unknown> = new Set(errorCodes.filter((code) => code !== 'INTERNAL'))
 export const closesForBadFrames = new Set([1002, 1003, 1007, 1009, 4400, 4401, 4403, 4406, 4408, 4409, 4429])
-
-/** A case for any field of a schema that takes arguments. */
-export function anyCase(schema: GraphQLSchema): { cases: fc.Arbitrary<Case>; fields: ReadonlyMap<string, AskedField> } {
-  const fields = askedFields(schema)
-  const ofField = ({ name, operation, args }: AskedField): fc.Arbitrary<Case> => {
-    const model = Object.fromEntries(
-      args.map((arg) => [
-        arg.name,
-        fc.option(valuesFor(arg.type, arg.name === 'id' ? name.replace(/^.*\./, '') : arg.name), {
-          freq: 40,
-          nil: undefined,
-        }),
-      ]),
-    )
-    const vias: Case['via'][] =
-      operation === 'subscription' ? ['stream', 'socket'] : ['post', 'post', 'stream', 'socket']
-    return fc.record<Case>({
-      field: fc.constant(name),
-      given: fc
-        .tuple(fc.record(model), fc.nat(60))
-        .map(([given, n]) => withoutUndefined(n === 0 ? { ...given, nope: 1 } : given)),
-      as: fc.constantFrom('variables', 'variables', 'literals'),
-      via: fc.constantFrom(...vias),
-      by: fc.constantFrom<Case['by'][]>(...Array<'admin'>(15).fill('admin'), 'nobody'),
-    })
-  }
-  return { cases: fc.oneof(...fields.map(ofField)), fields: new Map(fields.map((field) => [field.name, field])) }
-}
-
-const withoutUndefined = (given: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 
 const json = { 'content-type': 'application/json', accept: 'application/json' }
 const headersFor = ({ via }: Case): Record<string, string> => ({
@@ -279,15 +238,6 @@ export class Asker {
     this.tally[kind]++
     throw new Fault(`${kind}: ${what}`)
   }
-}
-
-function operationOf({ args, document }: AskedField, { given, as }: Case): [query: string, variables: object] {
-  const typeOf = (name: string) => args.find((arg) => arg.name === name)?.type
-  const entries = Object.entries(given)
-  if (as === 'literals')
-    return [document('', entries.map(([name, value]) => `${name}: ${literal(value, typeOf(name))}`).join(' ')), {}]
-  const declared = entries.map(([name]) => `$${name}: ${String(typeOf(name) ?? 'Int')}`).join(' ')
-  return [document(declared, entries.map(([name]) => `${name}: $${name}`).join(' ')), given]
 }
 
 /** Whether the field was resolved, and not to an error. */

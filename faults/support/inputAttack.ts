@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { GraphQLSchema } from 'graphql'
-import { anyCase, Asker, Fault, noTally, type Case, type Tally } from './badAsking.ts'
+import { Asker, Fault, noTally, type Tally } from './badAsking.ts'
+import { anyCase, type Case } from './badCases.ts'
 import type { Stored } from './stored.ts'
 import { changedTables, digestTables } from './tables.ts'
 import { until } from './until.ts'

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { anyCase, Asker, noTally } from '../../faults/support/badAsking.ts'
+import { Asker, noTally } from '../../faults/support/badAsking.ts'
+import { anyCase } from '../../faults/support/badCases.ts'
 import { compared } from '../../faults/support/inputAttack.ts'
 import { openStored, type Stored } from '../../faults/support/stored.ts'
 import { schema } from '../../server/schema/schema.ts'

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
@@ -39,6 +39,16 @@ describe.each(storageKinds)('opening a database on %s', (kind) => {
     await storage.close()
     await expect(storage.check()).rejects.toThrow(/not open|after calling end/)
   })
+})
+
+test('a new SQLite database, and what lies beside it, can be read by its own user alone', async () => {
+  const url = await place('sqlite')
+  const storage = await openStorage(configFor(url))
+  onTestFinished(() => storage.close())
+  await insertUser(storage, 'Ada')
+  const path = url.slice('sqlite:'.length)
+  for (const file of [path, `${path}-wal`, `${path}-shm`])
+    expect([file, ((await stat(file)).mode & 0o777).toString(8)]).toEqual([file, '600'])
 })
 
 describe('three servers that start together on one empty PostgreSQL database', () => {
