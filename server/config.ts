@@ -231,7 +231,7 @@ const settings = {
   allowedOrigins: setting(
     'ALLOWED_ORIGINS',
     '',
-    'origins beside our own host that may open a WebSocket, separated by commas',
+    'origins beside our own host whose pages may open a WebSocket and use the cookie, separated by commas',
     list,
   ),
   trustProxy: setting(

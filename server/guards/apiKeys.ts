@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { UnauthenticatedError } from '../errors.ts'
-import { userColumns, userOf } from '../storage/rows.ts'
+import { userColumns, userOf, type UserRow } from '../storage/rows.ts'
 import { toDate, toJson, type Storage } from '../storage/storage.ts'
 import type { Verified } from './identity.ts'
 import type { Scope } from './scopes.ts'
@@ -27,9 +27,14 @@ export function makeKey(): { key: string; start: string; keyHash: string } {
 
 /**
  * Whose a key is and what it may be used for; notes that it was used, to the minute.
+ * @param asTheSettingsSay makes an admin of a user whom the settings name
  * @throws UnauthenticatedError for a key that there is not, or no more
  */
-export async function verifyApiKey(storage: Storage, key: string): Promise<Verified> {
+export async function verifyApiKey(
+  storage: Storage,
+  key: string,
+  asTheSettingsSay: (user: UserRow) => UserRow,
+): Promise<Verified> {
   const keyHash = hashKey(key)
   const [row] = await storage.read.all(
     `SELECT k.id AS "keyId", k.scopes, k.expires_at AS "expiresAt", ${userColumns('u')}
@@ -47,7 +52,7 @@ export async function verifyApiKey(storage: Storage, key: string): Promise<Verif
       new Date(now.getTime() - usedEveryMs),
     ]),
   )
-  const user = userOf(row)
+  const user = asTheSettingsSay(userOf(row))
   const scopes = toJson<Scope[]>(row.scopes)
   return {
     // whatever asks whether the viewer is an admin need not know of keys

@@ -114,7 +114,9 @@ export class Identity {
       throw new UnauthenticatedError('The token has expired. Sign in again.')
     }
     const isKey = isApiKey(token)
-    const verified = isKey ? await verifyApiKey(this.#storage, token) : await this.#verifyToken(token)
+    const verified = isKey
+      ? await verifyApiKey(this.#storage, token, (user) => this.#asTheSettingsSay(user))
+      : await this.#verifyToken(token)
     // learned of while it was looked up
     if (this.#revocations.has(verified.credential.id)) throw revoked()
     this.#verified.set(key, verified, isKey ? { ttl: usedEveryMs } : {})
@@ -124,6 +126,11 @@ export class Identity {
   /** Ends a token or key on every node, with all that is open by it, once the transaction is committed. */
   async revoke(tx: Tx, credentialId: string, expiresAt: Date): Promise<void> {
     await this.#revocations.revoke(tx, credentialId, expiresAt)
+  }
+
+  /** Whether the settings make an admin of them. */
+  isNamedAdmin({ subject }: Pick<UserRow, 'subject'>): boolean {
+    return this.#admins.has(subject)
   }
 
   /** Calls back once, when a token or key ends before its time. Returns what calls it off. */
@@ -137,7 +144,7 @@ export class Identity {
     if (await this.#revocations.isRevoked(credential.id)) throw revoked()
     const endSeconds = Math.min(payload.exp! + this.#config.authClockSkewSeconds, maxTimeSeconds)
     return {
-      user: await this.#user(this.#claims(payload)),
+      user: this.#asTheSettingsSay(await this.#user(this.#claims(payload))),
       expiresAt: new Date(endSeconds * 1000),
       scopes: null,
       credential,
@@ -175,8 +182,13 @@ export class Identity {
     return {
       subject,
       name: [...(called || sub)].slice(0, maxNameCharacters).join(''),
-      isAdmin: admin === true || this.#admins.has(subject),
+      isAdmin: admin === true,
     }
+  }
+
+  /** Not stored: who is no longer named must be no admin by a key either, whose use changes no user. */
+  #asTheSettingsSay(user: UserRow): UserRow {
+    return this.isNamedAdmin(user) ? { ...user, isAdmin: true } : user
   }
 
   /** The token's user as it says; made at first sight, and changed where the token says otherwise than the last one. */

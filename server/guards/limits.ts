@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes, type RateLimiterAbstract } from 'rate-limiter-flexible'
 import type { Config } from '../config.ts'
 import { RateLimitedError, UnauthenticatedError } from '../errors.ts'
+import { networkOf } from './network.ts'
 
 /** Counts over all nodes where there is Redis; while that is away, each node for itself. */
 function perMinute(points: number, name: string, redis: Redis | null): RateLimiterAbstract {
@@ -27,7 +28,7 @@ type Settings = Pick<
 const wrongInvitationsPerMinute = 10
 const typingPerMinute = 600
 
-/** How often someone may do something. What is refused is not counted. */
+/** How often someone may do something. What is refused is not counted. Addresses of one IPv6 network count as one. */
 export class Limits {
   readonly #messagesOfUser: RateLimiterAbstract
   readonly #messagesOfAddress: RateLimiterAbstract
@@ -60,6 +61,7 @@ export class Limits {
    */
   async message(userId: string, address: string, messageId: string): Promise<() => Promise<void>> {
     const key = `${userId} ${messageId}`
+    const network = networkOf(address)
     if (this.#counted.has(key)) return async () => undefined
     // noted before anything is awaited: the repeats may be under way at the same time
     this.#counted.set(key, true)
@@ -70,12 +72,12 @@ export class Limits {
     // both at once: each may be a way to Redis
     const [ofUser, ofAddress] = await Promise.allSettled([
       take(this.#messagesOfUser, userId, 'You are sending messages too fast.'),
-      take(this.#messagesOfAddress, address, 'Too many messages are sent from your address.'),
+      take(this.#messagesOfAddress, network, 'Too many messages are sent from your address.'),
     ])
     if (ofUser.status === 'fulfilled' && ofAddress.status === 'fulfilled')
-      return () => giveBack([this.#messagesOfUser, userId], [this.#messagesOfAddress, address])
+      return () => giveBack([this.#messagesOfUser, userId], [this.#messagesOfAddress, network])
     if (ofUser.status === 'fulfilled') await giveBack([this.#messagesOfUser, userId])
-    else if (ofAddress.status === 'fulfilled') await giveBack([this.#messagesOfAddress, address])
+    else if (ofAddress.status === 'fulfilled') await giveBack([this.#messagesOfAddress, network])
     else await giveBack()
     throw ofUser.status === 'rejected' ? ofUser.reason : (ofAddress as PromiseRejectedResult).reason
   }
@@ -96,20 +98,21 @@ export class Limits {
    */
   async token<Verified>(address: string, token: unknown, verify: () => Promise<Verified>): Promise<Verified> {
     if (token == null || token === '') return verify()
-    if ((this.#wrongTokens.get(address) ?? 0) >= this.#maxWrongTokens)
-      throw tooMany('Too many wrong tokens came from your address.', this.#wrongTokens.getRemainingTTL(address))
+    const network = networkOf(address)
+    if ((this.#wrongTokens.get(network) ?? 0) >= this.#maxWrongTokens)
+      throw tooMany('Too many wrong tokens came from your address.', this.#wrongTokens.getRemainingTTL(network))
     try {
       return await verify()
     } catch (error) {
       if (error instanceof UnauthenticatedError)
-        this.#wrongTokens.set(address, (this.#wrongTokens.get(address) ?? 0) + 1)
+        this.#wrongTokens.set(network, (this.#wrongTokens.get(network) ?? 0) + 1)
       throw error
     }
   }
 
   /** @throws RateLimitedError */
   async signIn(address: string): Promise<void> {
-    await take(this.#signIns, address, 'Too many accounts are made from your address.')
+    await take(this.#signIns, networkOf(address), 'Too many accounts are made from your address.')
   }
 
   /**
@@ -117,14 +120,14 @@ export class Limits {
    * @throws RateLimitedError
    */
   async invitation(address: string): Promise<void> {
-    const counted = await this.#wrongInvitations.get(address)
+    const counted = await this.#wrongInvitations.get(networkOf(address))
     if (counted && counted.consumedPoints >= wrongInvitationsPerMinute && counted.msBeforeNext > 0) {
       throw tooMany('Too many wrong invitations came from your address.', counted.msBeforeNext)
     }
   }
 
   async wrongInvitation(address: string): Promise<void> {
-    await this.#wrongInvitations.penalty(address)
+    await this.#wrongInvitations.penalty(networkOf(address))
   }
 
   /** @throws RateLimitedError */

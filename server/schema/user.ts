@@ -13,7 +13,11 @@ User.implement({
   interfaces: [Node],
   fields: (t) => ({
     name: t.exposeString('name', { description: 'What others see them called.' }),
-    isAdmin: t.exposeBoolean('isAdmin', { description: 'Whether they run this server.' }),
+    isAdmin: t.boolean({
+      description: 'Whether they run this server.',
+      // the viewer may ask by a key that is not good for it
+      resolve: (user, _, ctx) => user.isAdmin || (user !== ctx.viewer && ctx.identity.isNamedAdmin(user)),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When they were first seen here.' }),
   }),
 })

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Migrator } from '@mikro-orm/migrations'
 import { MikroORM } from '@mikro-orm/sqlite'
@@ -122,6 +122,8 @@ export async function openSqlite(url: string): Promise<Storage> {
   const lock = lockFile(path)
   let database: Database.Database
   try {
+    // what people write is for the server's own user alone; what SQLite puts beside the file is as readable as the file
+    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
     database = connectWriter(path)
   } catch (error) {
     lock.close()

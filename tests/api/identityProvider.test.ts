@@ -75,7 +75,8 @@ it('a token is not called wrong while the keys of its provider cannot be fetched
   expect(waiting.received).toEqual([])
 
   published = [first]
-  await expect.poll(() => ask(token)).toEqual(good)
+  // longer than the second for which it is left alone after a failure
+  await expect.poll(() => ask(token), { timeout: 10_000 }).toEqual(good)
   const admitted = await openSocket(app, { token })
   expect(admitted.received.map(({ type }) => type)).toEqual(['connection_ack'])
   await admitted.close()

@@ -9,6 +9,7 @@ import { readConfig } from '../../server/config.ts'
 import { UnauthenticatedError } from '../../server/errors.ts'
 import { Identity } from '../../server/guards/identity.ts'
 import { readSecret } from '../../server/guards/secret.ts'
+import { createApiKey } from '../../server/resolvers/apiKeys.ts'
 import { openTestStorage } from '../support/storages.ts'
 import { databases, openHouse, type House } from '../resolvers/house.ts'
 
@@ -62,6 +63,18 @@ describe.each(databases)('tokens on %s', (database) => {
       expect((await named.verify(await sign({ sub }))).user.isAdmin).toBe(false)
     // and no longer than that
     expect((await fresh().verify(await fresh().signIn(guest))).user.isAdmin).toBe(false)
+  })
+
+  test('a key of an admin whom the settings no longer name is no key of an admin', async () => {
+    const guest = await house.user('Former operator')
+    const adminSubjects = [guest.id]
+    const named = (): Identity =>
+      new Identity({ ...house.services.config, adminSubjects }, house.services.storage, secret)
+    const { user } = await named().verify(await fresh().signIn(guest))
+    const { key } = await createApiKey(house.ctx(user), { name: 'Figures', scopes: ['admin'] })
+    expect((await named().verify(key)).user.isAdmin).toBe(true)
+    // without a token of theirs in between
+    expect((await fresh().verify(key)).user.isAdmin).toBe(false)
   })
 
   test('a token may begin and end as much earlier or later as clocks may differ', async () => {

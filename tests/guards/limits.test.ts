@@ -38,6 +38,21 @@ test('an address may send so many whoever sends, and what it is refused costs th
   for (const id of ['1', '2', '3']) await expect(limits.message('ada', 'two', id)).resolves.toBeTypeOf('function')
 })
 
+test('all addresses of one IPv6 network are one, however they are written', async () => {
+  const limits = make()
+  const addresses = [
+    '2001:db8:0:1::1',
+    '2001:DB8::1:ffff:0:0:1',
+    '2001:db8:0:1:2:3:4:5',
+    '2001:0db8:0:0001::',
+    '2001:db8::1:0:0:1.2.3.4',
+  ]
+  for (const address of addresses) await limits.signIn(address)
+  for (const address of addresses) await expect(limits.signIn(address)).rejects.toThrow(RateLimitedError)
+  for (const other of ['2001:db8:0:2::1', '2001:db8::1', '::1', '1.2.3.4', '::ffff:102:304', ''])
+    await expect(limits.signIn(other)).resolves.toBeUndefined()
+})
+
 test('a message that is refused for another reason can be taken back, once, and not by its repeat', async () => {
   const limits = make()
   for (let tries = 0; tries < 10; tries++) await (await limits.message('ada', 'a', 'refused'))()

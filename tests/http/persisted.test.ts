@@ -106,6 +106,22 @@ describe('a server that takes persisted operations only', () => {
     stream.cut()
   })
 
+  it('streams a subscription that is named by its id beside an empty query, whatever else the client takes', async () => {
+    const controller = new AbortController()
+    const response = await fetch(`${app.url}/graphql`, {
+      method: 'POST',
+      signal: controller.signal,
+      headers: {
+        'content-type': 'application/json',
+        accept: 'text/event-stream, */*',
+        authorization: `Bearer ${token}`,
+      },
+      body: JSON.stringify({ query: '', documentId: idOf(SessionEvents), variables: { sessionId, after: 0 } }),
+    })
+    expect(response.headers.get('content-type')).toMatch('text/event-stream')
+    controller.abort()
+  })
+
   it('refuses and takes the same over WebSocket', async () => {
     const socket = await openSocket(app, { token })
     socket.subscribe('other', '{ viewer { id } }')
