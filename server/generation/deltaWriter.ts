@@ -100,6 +100,11 @@ export class DeltaWriter {
     if (this.#flushing || this.#waiting.size === 0) return
     this.#flushing = this.#write(firstOnly).then((waitMs) => {
       this.#flushing = undefined
+      if (waitMs > 0) {
+        // the tick of what waited beside a first delta would not leave the database alone
+        clearTimeout(this.#timer)
+        this.#timer = undefined
+      }
       if (!firstOnly || waitMs > 0) this.#lastFlushAt = performance.now() + waitMs
       this.#scheduleWaiting()
     })

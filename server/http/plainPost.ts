@@ -62,8 +62,8 @@ export function createPlainPost(
     // nobody asks for it where the other Yoga answers, and a rejection that nobody hears of would end the server
     params.catch(() => undefined)
     if (!takesJson(request) || (await mayStream(params))) {
-      // Yoga looks there for a body that was read already
-      Object.assign(request, { body })
+      // Yoga looks there for a body that was read already; one that is too long it is to refuse for its length
+      Object.assign(request, { body: body ?? ' '.repeat(maxBytes + 1) })
       return void (yoga as unknown as RequestListenerWith)(request, response, { address })
     }
     try {
@@ -112,7 +112,8 @@ const tooLarge = (): GraphQLError =>
     extensions: { code: 'REQUEST_ENTITY_TOO_LARGE', http: { status: 413 } },
   })
 
-const jsonAccepted = /(?:^|,)\s*(?:\*\/\*|application\/(?:\*|json|graphql-response\+json))\s*(?:;\s*q=[\d.]+\s*)?(?:,|$)/
+const jsonAccepted =
+  /(?:^|,)\s*(?:\*\/\*|application\/(?:\*|json|graphql-response\+json))\s*(?:;\s*q=[\d.]+\s*)?(?:,|$)/
 
 /**
  * Whether the client takes an answer that is one text: then it gets one, also where it takes a stream besides. Not all
@@ -122,6 +123,9 @@ const takesJson = ({ headers: { accept } }: IncomingMessage): boolean => !accept
 
 /** True for what holds a subscription, or an operation whose text is not here. */
 async function mayStream(params: Promise<unknown>): Promise<boolean> {
-  const { query } = ((await params.catch(() => null)) ?? { query: '' }) as { query?: unknown }
-  return typeof query !== 'string' || query.includes('subscription')
+  const body = await params.catch(() => null)
+  // no operation
+  if (body === null) return false
+  const { query } = body as { query?: unknown }
+  return typeof query !== 'string' || query === '' || query.includes('subscription')
 }

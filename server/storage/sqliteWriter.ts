@@ -55,8 +55,13 @@ export class SqliteWriter {
     this.#waiting.push({
       perform: async (connection) => void (result = await this.#inside(connection, callbacks, work)),
       committed() {
-        for (const callback of callbacks) callback()
-        resolve(result)
+        try {
+          for (const callback of callbacks) callback()
+          resolve(result)
+        } catch (error) {
+          // the others are stored too, and are still to be told so
+          reject(error)
+        }
       },
       failed: reject,
     })

@@ -267,7 +267,9 @@ const textOf = (data: RawData): string =>
 function read(data: RawData): string {
   const text = textOf(data)
   try {
-    return JSON.parse(text) as string
+    const message = JSON.parse(text) as string
+    // graphql-ws would parse once more what is a text in JSON, and take for a message what is none
+    return typeof message === 'string' ? text : message
   } catch {
     return text
   }

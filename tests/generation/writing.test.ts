@@ -222,6 +222,52 @@ describeOnEach('the writer of deltas', (database) => {
     expect(stream.stored).toBe('x'.repeat(51))
   })
 
+  test('leaves it alone also where a tick was set for others when a first delta failed', async () => {
+    useFakeTimers()
+    let isAway = false
+    const { writer, storage, stream: newStream } = await newWriter(database, () => (isAway ? 'fails' : 'works'), 100)
+    const [one, two] = [await newStream(), await newStream()]
+    vi.advanceTimersByTime(100)
+    writer.push(one.stream, 'a')
+    await until(() => one.stream.stored === 'a')
+    // waits for the tick
+    writer.push(one.stream, 'b')
+    isAway = true
+    writer.push(two.stream, 'first')
+    await until(() => two.stream.pending === 'first' && storage.calls.length === 2)
+    vi.advanceTimersByTime(400)
+    for (let turns = 0; turns < 10; turns++) await turn()
+    expect(storage.calls).toHaveLength(2)
+    isAway = false
+    await until(() => one.stream.stored === 'ab' && two.stream.stored === 'first', 50)
+  })
+
+  test('forgets nobody who waits, in whatever order first deltas, ticks, failures and ends come', async () => {
+    useFakeTimers()
+    const random = testRandom()
+    const fates = (): Fate => (random.chance(0.1) ? random.pick(['fails', 'answer lost']) : 'works')
+    const { writer, stream: newStream, shownText } = await newWriter(database, fates, 20)
+    const streams = await Promise.all(Array.from({ length: 6 }, newStream))
+    const expected = streams.map(() => '')
+    for (let round = 0; round < 200; round++) {
+      // those of higher number begin later
+      const index = random.int(0, Math.min(round >> 4, streams.length - 1))
+      const piece = random.pick(['a', 'bc', '😀', '\ud83d', ''])
+      expected[index] += piece
+      writer.push(streams[index]!.stream, piece)
+      if (random.chance(0.3)) vi.advanceTimersByTime(random.int(0, 30))
+      if (random.chance(0.3)) await turn()
+    }
+    const ended = random.int(0, streams.length - 1)
+    const finishing = writer.finish(streams[ended]!.stream)
+    const restOf = (index: number): string => expected[index]!.replace(/\ud83d$/, '').toWellFormed()
+    await until(() => streams.every(({ stream }, index) => index === ended || stream.stored === restOf(index)), 50)
+    const rest = await finishing
+    expect(streams[ended]!.stream.stored + rest).toBe(expected[ended]!.toWellFormed())
+    for (const { job, stream } of streams)
+      expect([(await readTold(database, job)).text, shownText(job)]).toEqual([stream.stored, stream.stored])
+  })
+
   test('tells the generation whose lease was taken away, drops its text, and writes the others', async () => {
     const { writer, stream: newStream, shownText } = await newWriter(database)
     const [lost, kept] = [await newStream(), await newStream()]

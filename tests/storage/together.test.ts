@@ -28,7 +28,7 @@ describeOnEach('transactions that are asked for at the same time', (database) =>
       'not 4',
       5,
     ])
-    expect(committed.toSorted()).toEqual([0, 2, 3, 5])
+    expect(new Set(committed)).toEqual(new Set([0, 2, 3, 5]))
     const names = await Promise.all(ids.map((id) => storage.read.all('SELECT name FROM users WHERE id = ?', [id])))
     expect(names.map(([row]) => row?.name)).toEqual(ids.map((_, n) => (n % 3 === 1 ? `before ${n}` : `after ${n}`)))
   })
