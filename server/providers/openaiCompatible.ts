@@ -70,9 +70,11 @@ export function openaiCompatible(options: OpenaiCompatibleOptions): Provider & {
     signal.addEventListener('abort', onAbort, { once: true })
     let isAtEnd = false
     try {
-      const response = await connection.client.request({ ...request, headers: headersFor(requestId) }).catch((error: unknown) => {
-        throw connectionFailure(upstream, error)
-      })
+      const response = await connection.client
+        .request({ ...request, headers: headersFor(requestId) })
+        .catch((error: unknown) => {
+          throw connectionFailure(upstream, error)
+        })
       // Destroying the connection while nobody reads must not become an uncaught error.
       response.body.on('error', () => {})
       const result = await read(response)
@@ -109,21 +111,25 @@ export function openaiCompatible(options: OpenaiCompatibleOptions): Provider & {
     stream(request, sink, signal) {
       const body = JSON.stringify(toBody(request))
       const { requestId } = request
-      return exchange({ method: 'POST', path: path('/chat/completions'), body, requestId }, signal, async (response) => {
-        if (response.statusCode !== 200) await refuse(response, request.model)
-        const reader = createChatReader(upstream, request.model, (part) => {
-          if (!signal.aborted) sink(part)
-        })
-        const type = String(response.headers['content-type'] ?? '')
-        if (type.includes('html')) throw refusal(upstream, 200, '')
-        if (!type.includes('application/json')) {
-          const isAtEnd = await readStream(response, reader, upstream, timeouts.trailerMs ?? 1_000)
-          return { value: undefined, isAtEnd }
-        }
-        reader.whole(await whole(response, maxAnswerBytes))
-        reader.end()
-        return { value: undefined, isAtEnd: true }
-      })
+      return exchange(
+        { method: 'POST', path: path('/chat/completions'), body, requestId },
+        signal,
+        async (response) => {
+          if (response.statusCode !== 200) await refuse(response, request.model)
+          const reader = createChatReader(upstream, request.model, (part) => {
+            if (!signal.aborted) sink(part)
+          })
+          const type = String(response.headers['content-type'] ?? '')
+          if (type.includes('html')) throw refusal(upstream, 200, '')
+          if (!type.includes('application/json')) {
+            const isAtEnd = await readStream(response, reader, upstream, timeouts.trailerMs ?? 1_000)
+            return { value: undefined, isAtEnd }
+          }
+          reader.whole(await whole(response, maxAnswerBytes))
+          reader.end()
+          return { value: undefined, isAtEnd: true }
+        },
+      )
     },
 
     models(signal) {
