@@ -28,4 +28,7 @@ const sane = /^[\w.-]{1,128}$/
 
 /** The id that a client gave its request, where it can be logged and sent on as it is; else a new one. */
 export const requestIdFrom = (header: string | string[] | undefined): string =>
-  typeof header === 'string' && sane.test(header) ? header : randomUUID()
+  typeof header === 'string' && sane.test(header) ? header : inOnePiece(randomUUID())
+
+/** A new UUID is a tree of two dozen strings, and is kept for as long as its socket is open. */
+const inOnePiece = (text: string): string => Buffer.from(text, 'latin1').toString('latin1')
