@@ -203,6 +203,12 @@ const settings = {
     integer(1, 100_000),
   ),
   maxSocketsPerUser: setting('MAX_SOCKETS_PER_USER', '20', 'sockets at once, a user', integer(1, 100_000)),
+  maxAnonymousSocketsPerAddress: setting(
+    'MAX_ANONYMOUS_SOCKETS_PER_ADDRESS',
+    '100',
+    'sockets at once that have no token, an address',
+    integer(1, 100_000),
+  ),
   maxEventStreamsPerUser: setting(
     'MAX_EVENT_STREAMS_PER_USER',
     '20',

@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws'
 import type { Services } from '../context.ts'
 import type { Verified } from '../guards/identity.ts'
+import { networkOf } from '../guards/network.ts'
 import { askerOf, type Asker } from '../resolvers/createContext.ts'
 import { Expiries } from './expiries.ts'
 
@@ -21,6 +22,7 @@ const farewellMs = 100
 export class Admission {
   readonly #services: Pick<Services, 'config' | 'identity' | 'presence'>
   readonly #socketsOf = new Map<string, number>()
+  readonly #anonymousOf = new Map<string, number>()
   readonly #expiries = new Expiries<Visitor>(({ socket }) => socket.close(4403, 'The token has expired'))
 
   constructor(services: Pick<Services, 'config' | 'identity' | 'presence'>) {
@@ -38,6 +40,7 @@ export class Admission {
     let verified = await identity.fromHeader(header === '""' ? null : header)
     if (!verified && visitor.cookieToken !== undefined) verified = await identity.verify(visitor.cookieToken)
     if (verified) this.#admit(visitor, verified)
+    else this.#admitNobody(visitor)
   }
 
   /** The same for the header of an operation: of one whom the cookie says to be someone it makes who the header says. */
@@ -47,7 +50,6 @@ export class Admission {
     if (visitor.cookieToken === undefined || typeof authorization !== 'string') return
     const verified = await this.#services.identity.fromHeader(authorization)
     if (!verified || verified.credential.id === credential?.id) return
-    for (const undo of visitor.release.splice(0)) undo()
     this.#admit(visitor, verified)
   }
 
@@ -55,6 +57,7 @@ export class Admission {
     const { config, identity, presence } = this.#services
     // closed meanwhile: `release` was emptied already, and what is counted now would be counted for ever
     if (visitor.socket.readyState !== visitor.socket.OPEN) return
+    for (const undo of visitor.release.splice(0)) undo()
     const { user, expiresAt, credential } = verified
     visitor.asker = askerOf(verified, visitor.asker.address)
     const count = (this.#socketsOf.get(user.id) ?? 0) + 1
@@ -66,12 +69,24 @@ export class Admission {
     const unwatch = identity.onRevoked(credential, () => this.#revoked(visitor))
     visitor.release = [
       () => {
-        this.#closed(user.id)
+        countDown(this.#socketsOf, user.id)
         this.#expiries.delete(expiresAt, visitor)
         disconnected()
         unwatch()
       },
     ]
+  }
+
+  /** Whoever says nothing of who they are is counted by where they come from. */
+  #admitNobody(visitor: Visitor): void {
+    const { maxAnonymousSocketsPerAddress: limit } = this.#services.config
+    // counted already, or closed meanwhile
+    if (visitor.release.length > 0 || visitor.socket.readyState !== visitor.socket.OPEN) return
+    const network = networkOf(visitor.asker.address)
+    const count = (this.#anonymousOf.get(network) ?? 0) + 1
+    if (count > limit) return visitor.socket.close(4429, `At most ${limit} connections an address without a token`)
+    this.#anonymousOf.set(network, count)
+    visitor.release = [() => countDown(this.#anonymousOf, network)]
   }
 
   #revoked(visitor: Visitor): void {
@@ -80,10 +95,10 @@ export class Admission {
     const timer = setTimeout(() => visitor.socket.close(4403, 'The token was revoked'), farewellMs)
     visitor.release.push(() => clearTimeout(timer))
   }
+}
 
-  #closed(userId: string): void {
-    const left = this.#socketsOf.get(userId)! - 1
-    if (left === 0) this.#socketsOf.delete(userId)
-    else this.#socketsOf.set(userId, left)
-  }
+function countDown(counts: Map<string, number>, key: string): void {
+  const left = counts.get(key)! - 1
+  if (left === 0) counts.delete(key)
+  else counts.set(key, left)
 }

@@ -36,6 +36,7 @@ describe('by default', () => {
     ['PING_INTERVAL_MS', 12_000],
     ['MAX_SUBSCRIPTIONS_PER_SOCKET', 50],
     ['MAX_SOCKETS_PER_USER', 20],
+    ['MAX_ANONYMOUS_SOCKETS_PER_ADDRESS', 100],
     ['MAX_EVENT_STREAMS_PER_USER', 20],
     ['STUCK_SOCKET_TIMEOUT_MS', 30_000],
     ['PROVIDER_CONNECT_TIMEOUT_MS', 5_000],
@@ -64,6 +65,30 @@ describe('by default', () => {
     const tooMany = await open(app)
     tooMany.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } })
     expect(await tooMany.closed).toMatchObject({ code: 4429 })
+  })
+
+  it('an address may have 100 sockets without a token, and one that signs in or is closed makes room', async () => {
+    const { token } = await signIn(app)
+    const come = async (): Promise<string | number> => {
+      const socket = await open(app)
+      socket.send({ type: 'connection_init' })
+      const codeOf = () => socket.closed.then(({ code }) => code)
+      return socket.next(({ type }) => type === 'connection_ack').then(() => 'in', codeOf)
+    }
+    const anonymous = await Promise.all(Array.from({ length: 100 }, () => open(app, null)))
+    expect(await come()).toBe(4429)
+    const query = '{ viewer { id } }'
+    const headers = { authorization: `Bearer ${token}` }
+    anonymous[0]!.send({ id: '1', type: 'subscribe', payload: { query, extensions: { headers } } })
+    await anonymous[0]!.nextOf('1')
+    expect([await come(), await come()]).toEqual(['in', 4429])
+    await anonymous[1]!.close()
+    await expect.poll(come).toBe('in')
+    // what they ask counts nobody twice
+    anonymous[2]!.send({ id: '2', type: 'subscribe', payload: { query } })
+    expect(await anonymous[2]!.nextOf('2')).toMatchObject({ payload: { data: { viewer: null } } })
+    expect(await come()).toBe(4429)
+    for (const socket of sockets.splice(0)) await socket.close()
   })
 
   it('a socket may have 50 subscriptions, and the next is refused while those go on', async () => {
