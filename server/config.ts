@@ -143,7 +143,7 @@ const settings = {
   rateLimitPerMinutePerAddress: setting(
     'RATE_LIMIT_PER_MINUTE_PER_ADDRESS',
     '100',
-    'messages and sign-ins an address',
+    'messages and sign-ins an address; where not set, at least five times RATE_LIMIT_PER_MINUTE',
     integer(1, 1_000_000),
   ),
   mutationsPerMinute: setting(
@@ -183,7 +183,7 @@ const settings = {
   maxQueryDirectives: setting('MAX_QUERY_DIRECTIVES', '5', 'directives in an operation', integer(0, 1_000_000)),
   maxQueryRepeats: setting(
     'MAX_QUERY_REPEATS',
-    '10',
+    '50',
     'times that a selection may name the same field',
     integer(1, 1_000_000),
   ),
@@ -401,7 +401,11 @@ export function readConfig(env: Record<string, string | undefined> = process.env
       throw new ConfigError(`${name}${was} must be ${error.message}.`)
     }
   }
-  return config as Config
+  const all = config as Config
+  // who raises the one would hit the other at once: an address has several users
+  if (!env.RATE_LIMIT_PER_MINUTE_PER_ADDRESS)
+    all.rateLimitPerMinutePerAddress = Math.max(all.rateLimitPerMinutePerAddress, 5 * all.rateLimitPerMinute)
+  return all
 }
 
 /** A URL as it may be shown. */

@@ -59,6 +59,13 @@ describe('by default', () => {
     expect(() => readConfig({ [name]: 'many' })).toThrow(new RegExp(`^${name} is "many", but must be `))
   })
 
+  it('an address may send five times what a user may, unless it is set', () => {
+    const limitOf = (env: Record<string, string>) => readConfig(env).rateLimitPerMinutePerAddress
+    expect(limitOf({ RATE_LIMIT_PER_MINUTE: '1000' })).toBe(5000)
+    expect(limitOf({ RATE_LIMIT_PER_MINUTE: '1' })).toBe(100)
+    expect(limitOf({ RATE_LIMIT_PER_MINUTE: '1000', RATE_LIMIT_PER_MINUTE_PER_ADDRESS: '7' })).toBe(7)
+  })
+
   it('a user may have 20 sockets, and the next is closed with 4429', async () => {
     const { token } = await signIn(app)
     for (let count = 0; count < 20; count++) await open(app, token)
