@@ -44,6 +44,7 @@ export class Generations {
   readonly #checkpointed = new WeakMap<DeltaStream, number>()
   #timers: NodeJS.Timeout[] = []
   #isClosing = false
+  #isInterrupting = false
   readonly #stopAsked = new Set<string>()
   #unsubscribe: Unsubscribe | undefined
 
@@ -95,6 +96,7 @@ export class Generations {
     )
     this.#running.set(job.generationId, run)
     if (this.#stopAsked.delete(job.generationId)) run.abort('stopped')
+    else if (this.#isInterrupting) run.abort('interrupted')
     observer?.generationStarted()
     void run.done.then((status) => {
       this.#running.delete(job.generationId)
@@ -171,10 +173,13 @@ export class Generations {
       else patience.addEventListener('abort', () => resolve(), { once: true })
     })
     await Promise.race([all, isOver])
-    // also those that began meanwhile
-    const rest = [...this.#running.values()]
-    for (const run of rest) run.abort('interrupted')
-    await Promise.all(rest.map((run) => run.done))
+    // also those that began meanwhile, or begin now: their sends were let in before
+    this.#isInterrupting = true
+    while (this.#running.size > 0) {
+      const rest = [...this.#running.values()]
+      for (const run of rest) run.abort('interrupted')
+      await Promise.all(rest.map((run) => run.done))
+    }
     for (const interval of this.#timers) clearInterval(interval)
     this.#unsubscribe?.()
     this.#writer.stop()
