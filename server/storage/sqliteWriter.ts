@@ -1,10 +1,7 @@
-import type { EntityManager, MikroORM } from '@mikro-orm/sql'
+import type { MikroORM } from '@mikro-orm/sql'
 import type Database from 'better-sqlite3'
-import type { Kysely } from 'kysely'
 import type { Sql, Tx } from './storage.ts'
-
-// oxlint-disable-next-line typescript/no-explicit-any -- kysely's type for a database whose tables it does not know
-type Connection = Kysely<any>
+import { workInside, type Connection } from './transaction.ts'
 
 interface Job {
   /** Does the work and keeps its result; rejects where it fails. */
@@ -53,7 +50,8 @@ export class SqliteWriter {
     const callbacks: (() => void)[] = []
     let result: T
     this.#waiting.push({
-      perform: async (connection) => void (result = await this.#inside(connection, callbacks, work)),
+      perform: async (connection) =>
+        void (result = await workInside(this.#orm, connection, this.#sql, callbacks, work)),
       committed() {
         try {
           for (const callback of callbacks) callback()
@@ -118,24 +116,5 @@ export class SqliteWriter {
       if (failures.has(job)) job.failed(failures.get(job))
       else job.committed()
     }
-  }
-
-  async #inside<T>(connection: Connection, callbacks: (() => void)[], work: (tx: Tx) => Promise<T>): Promise<T> {
-    const orm = this.#orm
-    let em: EntityManager | undefined
-    const result = await work({
-      all: this.#sql.all,
-      run: this.#sql.run,
-      get em() {
-        if (!em) {
-          em = orm.em.fork()
-          em.setTransactionContext(connection)
-        }
-        return em
-      },
-      afterCommit: (callback) => callbacks.push(callback),
-    })
-    if (em) await em.flush()
-    return result
   }
 }
