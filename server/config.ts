@@ -408,6 +408,8 @@ export function readConfig(env: Record<string, string | undefined> = process.env
   return all
 }
 
+export const isProduction = ({ nodeEnv }: Pick<Config, 'nodeEnv'>): boolean => nodeEnv === 'production'
+
 /** A URL as it may be shown. */
 export const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, '//')
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Config } from '../config.ts'
+import { isProduction, type Config } from '../config.ts'
 import { exampleTabs } from './exampleOperations.ts'
 import { graphiqlPolicy } from './headers.ts'
 
@@ -10,8 +10,8 @@ interface Page {
 }
 
 /** Whether GraphiQL is served: where it is switched on, or nothing is said and its operations would be answered to anyone. */
-export const servesGraphiql = ({ graphiql, nodeEnv, persistedOnly }: Config): boolean =>
-  graphiql === undefined ? nodeEnv !== 'production' && !persistedOnly : graphiql === 'on'
+export const servesGraphiql = (config: Config): boolean =>
+  config.graphiql === undefined ? !isProduction(config) && !config.persistedOnly : config.graphiql === 'on'
 
 export const asksForPage = ({ method, headers }: IncomingMessage): boolean =>
   method === 'GET' && (headers.accept ?? '').includes('text/html')

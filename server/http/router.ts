@@ -1,16 +1,16 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import sirv from 'sirv'
-import type { Config } from '../config.ts'
+import { isProduction, type Config } from '../config.ts'
 import type { Services } from '../context.ts'
 import { askerOf, createContext } from '../resolvers/createContext.ts'
 import { health } from '../resolvers/health.ts'
-import { addressOf, cameByHttps } from './address.ts'
+import { cameByHttps } from './address.ts'
 import { isOwnPage } from './cookie.ts'
 import { asksForPage, createGraphiql, servesGraphiql } from './graphiql.ts'
 import { pagePolicy, setSecurityHeaders } from './headers.ts'
 import { answerMetrics } from './metrics.ts'
 import type { RequestListenerWith } from './plainPost.ts'
-import { beginTrail } from './trail.ts'
+import { beginTrail, trailOf } from './trail.ts'
 import type { GraphqlServer } from './yoga.ts'
 
 export interface RouterParts {
@@ -39,7 +39,7 @@ export function createHttpServer(parts: RouterParts): Server {
           answer(response, 500, { error: 'GraphiQL is not there. The log of the server says why.' })
         })
       if (request.method !== 'POST' && !isTakenByGet(request, config)) return onlyPost(request, response)
-      return graphql(request, response, graphqlServer, addressOf(request, config.trustProxy))
+      return graphql(request, response, graphqlServer)
     }
     if (path === '/health/live') return answer(response, 200, { status: 'live' })
     if (path === '/health/ready') return void ready(response, parts)
@@ -50,10 +50,10 @@ export function createHttpServer(parts: RouterParts): Server {
 }
 
 /** Not in production, and never for what a page of another site links to or shows. */
-const isTakenByGet = (request: IncomingMessage, { getQueries, nodeEnv, allowedOrigins }: Config): boolean =>
+const isTakenByGet = (request: IncomingMessage, config: Config): boolean =>
   request.method === 'GET' &&
-  (getQueries ?? (nodeEnv === 'production' ? 'off' : 'on')) === 'on' &&
-  isOwnPage(request, allowedOrigins)
+  (config.getQueries ?? (isProduction(config) ? 'off' : 'on')) === 'on' &&
+  isOwnPage(request, config.allowedOrigins)
 
 function onlyPost(request: IncomingMessage, response: ServerResponse): void {
   request.resume()
@@ -61,12 +61,8 @@ function onlyPost(request: IncomingMessage, response: ServerResponse): void {
   answer(response, 405, { errors: [{ message: 'Send the operation by POST, as application/json.' }] })
 }
 
-function graphql(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { yoga, answerPost }: GraphqlServer,
-  address: string,
-): void {
+function graphql(request: IncomingMessage, response: ServerResponse, { yoga, answerPost }: GraphqlServer): void {
+  const { address } = trailOf(request)
   // Yoga makes a URL of it, and would answer one that is none with a stack
   if (!URL.canParse(`http://${request.headers.host || 'localhost'}${request.url}`)) {
     request.resume()

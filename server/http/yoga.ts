@@ -8,7 +8,7 @@ import {
   validate,
 } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance, type YogaServerOptions } from 'graphql-yoga'
-import type { Config } from '../config.ts'
+import { isProduction } from '../config.ts'
 import type { Context, Services } from '../context.ts'
 import { createContext, type Asker } from '../resolvers/createContext.ts'
 import type { Compiler } from '../schema/compile.ts'
@@ -37,8 +37,6 @@ export interface GraphqlServer {
   /** The text that a request over WebSocket means, which may say it by an id. */
   textOf(params: OperationParams & { query: string }): string
 }
-
-export const isProduction = (config: Config): boolean => config.nodeEnv === 'production'
 
 /** Executes a subscription that is asked for over HTTP. */
 export type Subscribe = (args: ExecutionArgs) => Promise<AsyncIterable<ExecutionResult> | ExecutionResult>

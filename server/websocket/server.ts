@@ -7,7 +7,6 @@ import { WebSocketServer, type RawData, type WebSocket } from 'ws'
 import type { Services } from '../context.ts'
 import { ParleyError, ProviderUnavailableError, RateLimitedError, type ErrorCode } from '../errors.ts'
 import { createTrail, type Trail } from '../guards/auditTrail.ts'
-import { addressOf } from '../http/address.ts'
 import { isOwnPage, tokenIn } from '../http/cookie.ts'
 import { operationRefused, subscriptionDone } from '../http/observe.ts'
 import { isAllowedOrigin } from '../http/origin.ts'
@@ -173,7 +172,7 @@ export function createSockets({ services, graphqlServer, shared }: SocketsParts)
         { maxBufferBytes: config.maxSocketBufferBytes, stuckTimeoutMs: config.stuckSocketTimeoutMs },
         metrics.traffic,
       ),
-      asker: askerOf(null, addressOf(request, config.trustProxy)),
+      asker: askerOf(null, trail.address),
       cookieToken: isOwnPage(request, config.allowedOrigins) ? tokenIn(request) : undefined,
       release: [],
       trail,
