@@ -33,7 +33,8 @@ export const slowReaders = promise<Amounts>(
   'A slow reader costs only themself',
   {
     // a delay says something only where nothing else runs
-    short: { running: 12, stopped: 4, processes: 2, seconds: 3, floods: 20, isTimed: false },
+    // so many that what a process holds anyway, some MiB more or less, says little
+    short: { running: 12, stopped: 16, processes: 2, seconds: 3, floods: 20, isTimed: false },
     usual: { running: 150, stopped: 50, processes: 10, seconds: 10, floods: 20, isTimed: true },
     long: { running: 150, stopped: 50, processes: 50, seconds: 60, floods: 25, isTimed: true },
   },
