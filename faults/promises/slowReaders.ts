@@ -32,8 +32,8 @@ export const slowReaders = promise<Amounts>(
   4,
   'A slow reader costs only themself',
   {
-    // a delay says something only where nothing else runs
-    // so many that what a process holds anyway, some MiB more or less, says little
+    // A delay says something only where nothing else runs; so many are stopped that the MiB by which a process grows
+    // anyway say little.
     short: { running: 12, stopped: 16, processes: 2, seconds: 3, floods: 20, isTimed: false },
     usual: { running: 150, stopped: 50, processes: 10, seconds: 10, floods: 20, isTimed: true },
     long: { running: 150, stopped: 50, processes: 50, seconds: 60, floods: 25, isTimed: true },

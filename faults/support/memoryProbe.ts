@@ -7,7 +7,7 @@ import { Socket } from 'node:net'
 const isFull = (handle: unknown): boolean =>
   handle instanceof Socket && handle.writableLength > handle.writableHighWaterMark
 
-process.on('SIGUSR2', async () => {
+async function tell(): Promise<void> {
   // What is released by one collection (weak references, buffers of native code) is collected by the next.
   for (let n = 0; n < 3; n++) {
     globalThis.gc?.()
@@ -17,4 +17,6 @@ process.on('SIGUSR2', async () => {
   const handles = (process as unknown as { _getActiveHandles(): unknown[] })._getActiveHandles()
   const fullSockets = handles.filter(isFull).length
   process.stdout.write(`memory ${JSON.stringify({ rss, held: heapUsed + external, fullSockets })}\n`)
-})
+}
+
+process.on('SIGUSR2', () => void tell())
