@@ -1,5 +1,5 @@
 /** `npm run backup -- FILE`: copies the data, as they are at one moment, into a new file; a server may run meanwhile. */
-import { readConfig } from '../server/config.ts'
+import { readConfig } from '../server/config/config.ts'
 import { fileArgument, runCommand } from './support/command.ts'
 import { backupPostgres } from './support/postgresBackup.ts'
 import { backupSqlite } from './support/sqliteBackup.ts'

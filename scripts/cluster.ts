@@ -3,7 +3,8 @@
  * is started again; Ctrl-C ends all of it. PostgreSQL and Redis are throw-away ones unless DATABASE_URL and REDIS_URL name others.
  */
 import { parseArgs } from 'node:util'
-import { ConfigError, readConfig, withoutPassword } from '../server/config.ts'
+import { readConfig, withoutPassword } from '../server/config/config.ts'
+import { ConfigError } from '../server/config/configError.ts'
 import { ensureClientBuilt } from '../server/http/clientBuild.ts'
 import { startBalancer } from './support/balancer.ts'
 import { runCommand } from './support/command.ts'

@@ -1,7 +1,8 @@
 /** `npm run restore -- FILE`: puts a back-up into the place that DATABASE_URL names, which must be empty. */
 import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
-import { ConfigError, dataFolder, readConfig, withoutPassword } from '../server/config.ts'
+import { dataFolder, readConfig, withoutPassword } from '../server/config/config.ts'
+import { ConfigError } from '../server/config/configError.ts'
 import { fileArgument, runCommand } from './support/command.ts'
 import { restorePostgres } from './support/postgresBackup.ts'
 import { isSqliteFile, restoreSqlite } from './support/sqliteBackup.ts'

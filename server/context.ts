@@ -1,5 +1,5 @@
 import type { Bus } from './bus/bus.ts'
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
 import type { User } from './entities/user.ts'
 import type { Generations } from './generation/generations.ts'
 import type { AuditLog } from './guards/auditLog.ts'

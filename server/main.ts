@@ -1,5 +1,6 @@
 import { buildApp, type App } from './app.ts'
-import { ConfigError, dataFolder, describeSettings, readConfig, withoutPassword } from './config.ts'
+import { dataFolder, describeSettings, readConfig, withoutPassword } from './config/config.ts'
+import { ConfigError } from './config/configError.ts'
 import { ensureClientBuilt } from './http/clientBuild.ts'
 
 const help = `Parley: a chat server for language models with a typed GraphQL API.

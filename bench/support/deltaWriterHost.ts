@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import Database from 'better-sqlite3'
 import { MemoryBus } from '../../server/bus/memoryBus.ts'
-import { readConfig } from '../../server/config.ts'
+import { readConfig } from '../../server/config/config.ts'
 import { DeltaWriter, type DeltaStream } from '../../server/generation/deltaWriter.ts'
 import { SessionLog } from '../../server/log/sessionLog.ts'
 import { createLogger } from '../../server/logger.ts'

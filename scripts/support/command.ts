@@ -1,4 +1,4 @@
-import { ConfigError } from '../../server/config.ts'
+import { ConfigError } from '../../server/config/configError.ts'
 
 /** Runs a command's work: what it can't do is said in one line, and ends the process with code 1. */
 export function runCommand(work: () => Promise<void>): void {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, open, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { ConfigError } from '../../server/config.ts'
+import { ConfigError } from '../../server/config/configError.ts'
 
 /**
  * Makes a file that only its owner may read, and which appears under its name whole and on the disk, or not at all.

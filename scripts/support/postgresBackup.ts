@@ -4,7 +4,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import pg from 'pg'
-import { ConfigError, withoutPassword, type Config } from '../../server/config.ts'
+import { withoutPassword, type Config } from '../../server/config/config.ts'
+import { ConfigError } from '../../server/config/configError.ts'
 import { makeNewFile } from './newFile.ts'
 
 /**

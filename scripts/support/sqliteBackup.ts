@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { copyFile, mkdir, open, readFile, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
-import { ConfigError } from '../../server/config.ts'
+import { ConfigError } from '../../server/config/configError.ts'
 import { makeNewFile } from './newFile.ts'
 
 const magic = 'SQLite format 3\0'

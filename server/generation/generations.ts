@@ -1,5 +1,5 @@
 import type { Bus, Unsubscribe } from '../bus/bus.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { NotFoundError, ParleyError } from '../errors.ts'
 import { childLogger, type Logger } from '../logger.ts'
 import { follow } from '../log/follow.ts'

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { AuditRow } from '../storage/rows.ts'

@@ -3,7 +3,7 @@ import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } fr
 import { LRUCache } from 'lru-cache'
 import { MemoryBus } from '../bus/memoryBus.ts'
 import type { Bus } from '../bus/bus.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { UnauthenticatedError } from '../errors.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { insert, userColumns, userOf, type UserRow } from '../storage/rows.ts'

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Redis } from 'ioredis'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes, type RateLimiterAbstract } from 'rate-limiter-flexible'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { RateLimitedError, UnauthenticatedError } from '../errors.ts'
 import { networkOf } from './network.ts'
 

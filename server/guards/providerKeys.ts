@@ -10,7 +10,7 @@ import {
   type JWTVerifyOptions,
   type RemoteJWKSet,
 } from 'jose'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { ProviderUnavailableError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { dataFolder, type Config } from '../config.ts'
+import { dataFolder, type Config } from '../config/config.ts'
 import type { Storage } from '../storage/storage.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { isProduction, type Config } from '../config.ts'
+import { isProduction, type Config } from '../config/config.ts'
 import { exampleTabs } from './exampleOperations.ts'
 import { graphiqlPolicy } from './headers.ts'
 

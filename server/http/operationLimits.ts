@@ -1,6 +1,6 @@
 import { GraphQLError, Kind, parse, type DocumentNode, type GraphQLSchema } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { costOf } from './operationCost.ts'
 import { fragmentsOf, shapeOf } from './operationShape.ts'
 

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import sirv from 'sirv'
-import { isProduction, type Config } from '../config.ts'
+import { isProduction, type Config } from '../config/config.ts'
 import type { Services } from '../context.ts'
 import { askerOf, createContext } from '../resolvers/createContext.ts'
 import { health } from '../resolvers/health.ts'

@@ -60,3 +60,8 @@ export function noteSignIn(
 ): void {
   audit.note({ action: 'signIn', userId, address, requestId, subjectId: userId, errorCode })
 }
+
+/** A WebSocket that was not let in, or that was closed for what came over it. */
+export function noteConnectionRefused(audit: AuditLog, { address, requestId }: Trail, errorCode: ErrorCode): void {
+  audit.note({ action: 'connect', userId: null, address, requestId, errorCode })
+}

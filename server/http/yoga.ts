@@ -8,7 +8,7 @@ import {
   validate,
 } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance, type YogaServerOptions } from 'graphql-yoga'
-import { isProduction } from '../config.ts'
+import { isProduction } from '../config/config.ts'
 import type { Context, Services } from '../context.ts'
 import { createContext, type Asker } from '../resolvers/createContext.ts'
 import type { Compiler } from '../schema/compile.ts'

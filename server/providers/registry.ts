@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { demo } from './demo.ts'
 import { createModelList, type ModelList } from './modelList.ts'

@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { errorCodes, type ErrorCode } from '../errors.ts'
 import { requireAction, requireSession, requireViewer } from '../guards/access.ts'
 import { firstAuditId } from '../guards/auditRows.ts'
-import { auditColumns, auditOf, type AuditRow, type UserRow } from '../storage/rows.ts'
+import { auditColumns, auditOf, limited, type AuditRow, type UserRow } from '../storage/rows.ts'
 import type { Param } from '../storage/storage.ts'
 import { connect, parsePage, type Connection } from './connection.ts'
 import { clientId, isUuid, parse, text } from './validation.ts'
@@ -47,7 +47,7 @@ export async function auditLog(ctx: Context, { filter, ...args }: AuditLogArgs):
   await ctx.audit.flush()
   const { read } = ctx.storage
   const rows = await read.all(
-    `SELECT ${auditColumns('a')} FROM audit_entries a WHERE ${page.after ? `${sql} AND id < ?` : sql} ORDER BY id DESC LIMIT ?`,
+    `SELECT ${auditColumns('a')} FROM audit_entries a WHERE ${page.after ? `${sql} AND id < ?` : sql} ORDER BY id DESC ${limited}`,
     [...params, ...(page.after ? [page.after] : []), page.limit + 1],
   )
   return connect(

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { InvalidInputError } from '../errors.ts'
 import { isUuid } from '../guards/uuid.ts'
 

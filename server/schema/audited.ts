@@ -1,10 +1,11 @@
-import { defaultFieldResolver, GraphQLError, type GraphQLFieldResolver, type GraphQLSchema } from 'graphql'
+import { GraphQLError, type GraphQLFieldResolver } from 'graphql'
 import type { Context } from '../context.ts'
 import { errorCodes, ParleyError, type ErrorCode } from '../errors.ts'
 import { isUuid } from '../guards/uuid.ts'
 
 type Args = Record<string, unknown>
-type Resolver = GraphQLFieldResolver<unknown, Context, Args>
+/** Of a root field; of a subscription, its `subscribe`. */
+export type Resolver = GraphQLFieldResolver<unknown, Context, Args>
 
 /** Failures of queries and subscriptions that are noted; the others are mistakes. */
 const refusals: readonly ErrorCode[] = [
@@ -20,20 +21,10 @@ export function codeOf(error: unknown): ErrorCode {
 }
 
 /**
- * Has every call of a mutation in the audit log, whatever became of it, and every refusal of a query or subscription. A
- * mutation that wrote its entry in its own transaction is not noted a second time.
+ * Has every call of a mutation in the audit log, whatever became of it. One that wrote its entry in its own transaction is
+ * not noted a second time.
  */
-export function auditRootFields(schema: GraphQLSchema): GraphQLSchema {
-  for (const field of Object.values(schema.getMutationType()?.getFields() ?? {}))
-    field.resolve = noted(field.name, field.resolve ?? defaultFieldResolver)
-  for (const field of Object.values(schema.getQueryType()?.getFields() ?? {}))
-    field.resolve = watched(field.name, field.resolve ?? defaultFieldResolver)
-  for (const field of Object.values(schema.getSubscriptionType()?.getFields() ?? {}))
-    field.subscribe = watched(field.name, field.subscribe ?? defaultFieldResolver)
-  return schema
-}
-
-const noted =
+export const auditedMutation =
   (action: string, resolve: Resolver): Resolver =>
   async (source, args, ctx, info) => {
     const startedAt = performance.now()
@@ -58,7 +49,8 @@ const noted =
 const returnedCode = (result: unknown): ErrorCode | null =>
   errorCodes.find((code) => code === (result as { code?: unknown } | null)?.code) ?? null
 
-const watched =
+/** Has every refusal of a query or subscription in the audit log. */
+export const auditedRead =
   (action: string, resolve: Resolver): Resolver =>
   (source, args, ctx, info) => {
     const startedAt = performance.now()

@@ -1,8 +1,6 @@
 import type { GraphQLSchema } from 'graphql'
-import { limitMutations } from './limitMutations.ts'
-import { auditRootFields } from './audited.ts'
-import { closeRootFields, separateMutations } from './rootFields.ts'
 import { builder } from './builder.ts'
+import { guardRootFields } from './rootFields.ts'
 import './scalars.ts'
 import './errors.ts'
 import './node.ts'
@@ -26,6 +24,4 @@ builder.queryType({ description: 'What can be read. Errors are top-level ones, w
 builder.mutationType({ description: 'What can be done. Failures that a client can act on are members of the result.' })
 builder.subscriptionType({ description: 'What can be followed, over WebSocket or Server-Sent Events.' })
 
-export const schema: GraphQLSchema = auditRootFields(
-  closeRootFields(limitMutations(separateMutations(builder.toSchema()))),
-)
+export const schema: GraphQLSchema = guardRootFields(builder.toSchema())

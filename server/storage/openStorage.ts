@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Storage } from './storage.ts'
 
 /** Opens the database that `DATABASE_URL` names, brought to the newest schema. Loads the driver of that one alone. */

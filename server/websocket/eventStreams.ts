@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { ExecutionArgs, ExecutionResult } from 'graphql'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Context } from '../context.ts'
 import { RateLimitedError, UnauthenticatedError } from '../errors.ts'
 import { toGraphQLError } from '../schema/errors.ts'

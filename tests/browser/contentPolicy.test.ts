@@ -1,33 +1,28 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { BrowserContext, Page } from 'playwright-core'
-import { ensureClientBuilt } from '../../server/http/clientBuild.ts'
+import type { Page } from 'playwright-core'
 import { startApp, type TestApp } from '../support/app.ts'
 import { launchChromium, type Chromium } from '../support/chromium.ts'
+import { newProfile, startTimeoutMs, startWithPage, watchFaults } from './webPage.ts'
 
 let app: TestApp
 let persisted: TestApp
 let chromium: Chromium
-const contexts: BrowserContext[] = []
 
 beforeAll(async () => {
-  const clientFolder = await ensureClientBuilt(() => undefined)
-  ;[app, persisted] = await Promise.all([
-    startApp(),
-    startApp({ parts: { clientFolder }, env: { PERSISTED_ONLY: '1', DEFAULT_MODEL: 'demo/demo' } }),
-  ])
+  app = await startApp()
+  persisted = await startWithPage({ env: { PERSISTED_ONLY: '1', DEFAULT_MODEL: 'demo/demo' } })
   chromium = await launchChromium()
-}, 120_000)
+}, startTimeoutMs)
 afterAll(async () => {
-  for (const context of contexts) await context.close()
   await chromium?.stop()
   await Promise.all([app?.stop(), persisted?.stop()])
 })
 
 /** A page, in a browser of its own, and whatever its policy refused and it asked of others. */
-async function open({ url }: TestApp): Promise<{ page: Page; faults: string[] }> {
-  const faults: string[] = []
-  const context = await chromium.browser.newContext({ viewport: { width: 1280, height: 800 } })
-  contexts.push(context)
+async function open(server: TestApp): Promise<{ page: Page; faults: string[] }> {
+  const context = await newProfile(chromium)
+  const page = await context.newPage()
+  const faults = watchFaults(page, server, /^(data|blob):/)
   await context.exposeBinding('refusedByPolicy', (_source, what: string) => void faults.push(what))
   await context.addInitScript(() => {
     document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample, sourceFile }) => {
@@ -35,13 +30,8 @@ async function open({ url }: TestApp): Promise<{ page: Page; faults: string[] }>
       refusedByPolicy([violatedDirective, blockedURI, sample, sourceFile].join(' '))
     })
   })
-  const page = await context.newPage()
-  page.on('pageerror', (error) => faults.push(error.message))
   page.on('console', (message) => {
     if (/content security policy|trusted/i.test(message.text())) faults.push(message.text())
-  })
-  page.on('request', (request) => {
-    if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) faults.push(`asked ${request.url()}`)
   })
   return { page, faults }
 }

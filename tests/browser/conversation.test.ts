@@ -1,38 +1,29 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { BrowserContext, Page } from 'playwright-core'
-import { ensureClientBuilt } from '../../server/http/clientBuild.ts'
-import { startApp, type TestApp } from '../support/app.ts'
+import type { Page } from 'playwright-core'
+import type { TestApp } from '../support/app.ts'
 import { launchChromium, type Chromium } from '../support/chromium.ts'
 import { text } from '../support/fakeModelServer.ts'
+import { newProfile, startTimeoutMs, startWithPage, watchFaults } from './webPage.ts'
 
 let app: TestApp
 let chromium: Chromium
-const contexts: BrowserContext[] = []
 
 beforeAll(async () => {
-  const clientFolder = await ensureClientBuilt(() => undefined)
-  app = await startApp({ parts: { clientFolder } })
+  app = await startWithPage()
   chromium = await launchChromium()
-}, 120_000)
+}, startTimeoutMs)
 
 afterAll(async () => {
-  for (const context of contexts) await context.close()
-  await chromium.stop()
-  await app.stop()
+  await chromium?.stop()
+  await app?.stop()
 })
 
 /** A person with a browser of their own, and what went wrong on their page. */
 async function person(): Promise<{ page: Page; faults: string[] }> {
-  const context = await chromium.browser.newContext({ viewport: { width: 1280, height: 800 } })
-  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: app.url })
-  contexts.push(context)
-  const page = await context.newPage()
-  const faults: string[] = []
-  page.on('pageerror', (error) => faults.push(error.message))
-  page.on('request', (request) => {
-    if (!request.url().startsWith(app.url) && !request.url().startsWith('data:')) faults.push(`asked ${request.url()}`)
-  })
-  return { page, faults }
+  const profile = await newProfile(chromium)
+  await profile.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: app.url })
+  const page = await profile.newPage()
+  return { page, faults: watchFaults(page, app) }
 }
 
 const composer = (page: Page) => page.getByRole('textbox', { name: 'Message' })

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Page } from 'playwright-core'
-import { ensureClientBuilt } from '../../server/http/clientBuild.ts'
-import { startApp, type TestApp } from '../support/app.ts'
+import type { TestApp } from '../support/app.ts'
 import { launchChromium, type Chromium } from '../support/chromium.ts'
 import { gql, signIn, type Person } from '../support/clients.ts'
 import { createSession, join, mutate, send } from '../support/operations.ts'
 import { commonmarkTexts, hostileNames, hostileTexts } from './hostileTexts.ts'
 import { startTextModel, type TextModel } from './textModel.ts'
+import { startTimeoutMs, startWithPage } from './webPage.ts'
 
 const perMessage = 12
 /** No more than the page asks for at once. */
@@ -25,13 +25,12 @@ let model: TextModel
 let owner: Person
 let watched: Watched
 beforeAll(async () => {
-  const clientFolder = await ensureClientBuilt(() => undefined)
   model = await startTextModel(messages)
-  app = await startApp({ parts: { clientFolder }, env: { LOCAL_BASE_URL: model.url } })
+  app = await startWithPage({ env: { LOCAL_BASE_URL: model.url } })
   chromium = await launchChromium()
   owner = await signIn(app, hostileNames[0])
   watched = await openPage()
-}, 120_000)
+}, startTimeoutMs)
 afterAll(async () => {
   await chromium?.stop()
   await app?.stop()

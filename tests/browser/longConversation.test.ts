@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { BrowserContext, Page } from 'playwright-core'
-import { ensureClientBuilt } from '../../server/http/clientBuild.ts'
-import { startApp, type TestApp } from '../support/app.ts'
+import type { Page } from 'playwright-core'
+import type { TestApp } from '../support/app.ts'
 import { launchChromium, type Chromium } from '../support/chromium.ts'
 import { gql, signIn, type Person } from '../support/clients.ts'
+import { newProfile, startTimeoutMs, startWithPage } from './webPage.ts'
 
 const count = 300
 const stepPx = 500
@@ -12,29 +12,26 @@ const slackPx = 2
 
 let app: TestApp
 let chromium: Chromium
-let context: BrowserContext
 let page: Page
 let ada: Person
 let sessionId: string
 
 beforeAll(async () => {
-  const clientFolder = await ensureClientBuilt(() => undefined)
-  app = await startApp({ parts: { clientFolder } })
+  app = await startWithPage()
   chromium = await launchChromium()
   ada = await signIn(app)
   sessionId = await createSession()
   for (let index = 1; index <= count; index++) await send(index)
-  context = await chromium.browser.newContext({ viewport: { width: 1280, height: 800 } })
-  await context.addCookies([{ name: 'parley_token', value: ada.token, url: app.url }])
-  page = await context.newPage()
+  const profile = await newProfile(chromium)
+  await profile.addCookies([{ name: 'parley_token', value: ada.token, url: app.url }])
+  page = await profile.newPage()
   await page.goto(`${app.url}/s/${sessionId}`)
   await message(count).waitFor()
-}, 120_000)
+}, startTimeoutMs)
 
 afterAll(async () => {
-  await context.close()
-  await chromium.stop()
-  await app.stop()
+  await chromium?.stop()
+  await app?.stop()
 })
 
 async function createSession(): Promise<string> {

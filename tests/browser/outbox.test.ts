@@ -1,25 +1,23 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { BrowserContext, Page } from 'playwright-core'
-import { ensureClientBuilt } from '../../server/http/clientBuild.ts'
-import { startApp, type TestApp } from '../support/app.ts'
+import type { TestApp } from '../support/app.ts'
 import { launchChromium, type Chromium } from '../support/chromium.ts'
 import { gql } from '../support/clients.ts'
+import { newProfile, startTimeoutMs, startWithPage } from './webPage.ts'
 
 let app: TestApp
 let chromium: Chromium
 let context: BrowserContext
 
 beforeAll(async () => {
-  const clientFolder = await ensureClientBuilt(() => undefined)
-  app = await startApp({ parts: { clientFolder } })
+  app = await startWithPage()
   chromium = await launchChromium()
-  context = await chromium.browser.newContext()
-}, 120_000)
+  context = await newProfile(chromium)
+}, startTimeoutMs)
 
 afterAll(async () => {
-  await context.close()
-  await chromium.stop()
-  await app.stop()
+  await chromium?.stop()
+  await app?.stop()
 })
 
 async function say(page: Page, content: string): Promise<void> {

@@ -1,35 +1,26 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { BrowserContext, Page } from 'playwright-core'
-import { ensureClientBuilt } from '../../server/http/clientBuild.ts'
-import { startApp, signToken, type TestApp } from '../support/app.ts'
+import { signToken, type TestApp } from '../support/app.ts'
 import { launchChromium, type Chromium } from '../support/chromium.ts'
 import { gql } from '../support/clients.ts'
 import { createSession } from '../support/operations.ts'
+import { newProfile, startTimeoutMs, startWithPage } from './webPage.ts'
 
 let app: TestApp
 let closed: TestApp
 let chromium: Chromium
-const contexts: BrowserContext[] = []
 
 beforeAll(async () => {
-  const clientFolder = await ensureClientBuilt(() => undefined)
-  app = await startApp({ parts: { clientFolder } })
-  closed = await startApp({ parts: { clientFolder }, env: { AUTH: 'jwt' } })
+  app = await startWithPage()
+  closed = await startWithPage({ env: { AUTH: 'jwt' } })
   chromium = await launchChromium()
-}, 120_000)
+}, startTimeoutMs)
 
 afterAll(async () => {
-  for (const context of contexts) await context.close()
-  await chromium.stop()
-  await app.stop()
-  await closed.stop()
+  await chromium?.stop()
+  await app?.stop()
+  await closed?.stop()
 })
-
-async function browser(): Promise<BrowserContext> {
-  const context = await chromium.browser.newContext({ viewport: { width: 1280, height: 800 } })
-  contexts.push(context)
-  return context
-}
 
 const ready = (page: Page) => page.getByRole('textbox', { name: 'Message' }).waitFor()
 const nameOn = async (page: Page) =>
@@ -46,7 +37,7 @@ const readable = (page: Page) =>
   })
 
 test('a guest stays signed in over a reload and in a second tab, and no script on the page can read the token', async () => {
-  const context = await browser()
+  const context = await newProfile(chromium)
   const page = await context.newPage()
   await page.goto(app.url)
   await ready(page)
@@ -66,7 +57,7 @@ test('a guest stays signed in over a reload and in a second tab, and no script o
 })
 
 test('many tabs that open at once are one guest', async () => {
-  const context = await browser()
+  const context = await newProfile(chromium)
   const before = await accounts()
   const pages = await Promise.all(Array.from({ length: 4 }, () => context.newPage()))
   await Promise.all(pages.map((page) => page.goto(app.url)))
@@ -76,7 +67,7 @@ test('many tabs that open at once are one guest', async () => {
 })
 
 test('a token that an earlier version kept within reach of scripts is moved out of it, and goes on', async () => {
-  const context = await browser()
+  const context = await newProfile(chromium)
   const page = await context.newPage()
   const token = await signToken({ sub: 'former', name: 'Former guest' })
   await page.goto(`${app.url}/favicon.svg`)
@@ -89,7 +80,7 @@ test('a token that an earlier version kept within reach of scripts is moved out 
 })
 
 test('when the token is revoked elsewhere all tabs say so, and go on as one new guest', async () => {
-  const context = await browser()
+  const context = await newProfile(chromium)
   const pages = [await context.newPage(), await context.newPage()]
   for (const page of pages) {
     await page.goto(app.url)
@@ -105,7 +96,7 @@ test('when the token is revoked elsewhere all tabs say so, and go on as one new 
 })
 
 test('where only tokens from elsewhere are taken the form keeps one in the cookie, and a wrong one is refused', async () => {
-  const context = await browser()
+  const context = await newProfile(chromium)
   const page = await context.newPage()
   await page.goto(closed.url)
   const field = page.getByLabel('Access token')
@@ -128,7 +119,7 @@ test('where only tokens from elsewhere are taken the form keeps one in the cooki
 })
 
 test('GraphiQL asks as the viewer of the page, also over WebSocket, or as its header says', async () => {
-  const context = await browser()
+  const context = await newProfile(chromium)
   const page = await context.newPage()
   await page.goto(app.url)
   await ready(page)

@@ -1,108 +1,18 @@
-import { gql } from '@urql/core'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { pipe, subscribe } from 'wonka'
-import { createParleyClient, foldDelta, uuidv7, type ParleyClientOptions } from '../../client/library/index.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { foldDelta, uuidv7 } from '../../client/library/index.ts'
 import { signToken, startApp, type TestApp } from '../support/app.ts'
 import { gql as ask, signIn, type Person } from '../support/clients.ts'
 import { text } from '../support/fakeModelServer.ts'
 import { createSession, send } from '../support/operations.ts'
-import { startProxy, type Proxy } from '../support/proxy.ts'
 import { testRandom } from '../support/random.ts'
-
-// Without seq and __typename, which the library asks for itself.
-const Follow = gql`
-  subscription ($sessionId: ID!, $after: Int) {
-    sessionEvents(sessionId: $sessionId, after: $after) {
-      ... on MessageAdded {
-        message {
-          id
-          role
-        }
-      }
-      ... on MessageDelta {
-        messageId
-        offset
-        text
-      }
-      ... on GenerationEnded {
-        message {
-          status
-        }
-      }
-      ... on SessionUpdated {
-        session {
-          title
-        }
-      }
-      ... on Resync {
-        lastSeq
-      }
-    }
-  }
-`
-
-interface FollowedEvent {
-  __typename: string
-  seq: number | null
-  message?: { id: string; role: string; status: string }
-  messageId?: string
-  offset?: number
-  text?: string
-  session?: { title: string }
-  lastSeq?: number
-}
+import { follow, open, proxied, type FollowedEvent } from './followSession.ts'
 
 let app: TestApp
-const stops: (() => unknown)[] = []
 
 beforeAll(async () => {
   app = await startApp()
 })
-afterEach(async () => {
-  for (const stop of stops.splice(0).reverse()) await stop()
-})
 afterAll(() => app.stop())
-
-async function proxied(): Promise<Proxy & { url: string }> {
-  const proxy = await startProxy({ port: app.port })
-  stops.push(() => proxy.stop())
-  return Object.assign(proxy, { url: `http://127.0.0.1:${proxy.port}` })
-}
-
-function open(options: ParleyClientOptions) {
-  const client = createParleyClient({ ...options, connection: { retryWithinMs: 20, ...options.connection } })
-  stops.push(() => client.close())
-  return client
-}
-
-/** Follows a session; `until` resolves with the first event, past or coming, that meets the condition. */
-function follow(client: ReturnType<typeof open>, sessionId: string, after: number) {
-  const events: FollowedEvent[] = []
-  const waiting = new Set<() => void>()
-  const ended = Promise.withResolvers<string>()
-  const { unsubscribe } = pipe(
-    client.subscription<{ sessionEvents: FollowedEvent }>(Follow, { sessionId, after }),
-    subscribe(({ data, error, hasNext }) => {
-      if (error && !hasNext) ended.resolve(String(error.graphQLErrors[0]?.extensions.code))
-      if (data) events.push(data.sessionEvents)
-      for (const look of waiting) look()
-    }),
-  )
-  stops.push(unsubscribe)
-  return {
-    events,
-    ended: ended.promise,
-    until: (isWanted: (event: FollowedEvent) => boolean) =>
-      new Promise<FollowedEvent>((resolve) => {
-        const look = () => {
-          const found = events.find(isWanted)
-          if (found) resolve(found)
-        }
-        waiting.add(look)
-        look()
-      }),
-  }
-}
 
 const isEnd = ({ __typename }: FollowedEvent) => __typename === 'GenerationEnded'
 const titled = (title: string) => (event: FollowedEvent) => event.session?.title === title
@@ -132,7 +42,7 @@ async function messagesOf(viewer: Person, sessionId: string) {
 test('a session is followed over cuts in the midst of frames without a loss or a repeat', async () => {
   const viewer = await signIn(app)
   const sessionId = await createSession(app, viewer)
-  const proxy = await proxied()
+  const proxy = await proxied(app)
   const random = testRandom()
   proxy.cutRandomly({ random, afterBytes: [1_000, 12_000], ways: ['rst', 'fin', 'half-open'] })
   const client = open({
@@ -160,7 +70,7 @@ test('a session is followed over cuts in the midst of frames without a loss or a
 test('a connect that hangs is given up, and the next one follows', async () => {
   const viewer = await signIn(app)
   const sessionId = await createSession(app, viewer)
-  const proxy = await proxied()
+  const proxy = await proxied(app)
   proxy.stallAll()
   const client = open({ url: proxy.url, token: viewer.token, connection: { retryWithinMs: 5, connectWithinMs: 50 } })
   const isGivenUp = new Promise<void>((resolve) =>
@@ -176,7 +86,7 @@ test('a connect that hangs is given up, and the next one follows', async () => {
 test('a page that is seen again finds out at once that its socket is dead', async () => {
   const viewer = await signIn(app)
   const sessionId = await createSession(app, viewer)
-  const proxy = await proxied()
+  const proxy = await proxied(app)
   const client = open({
     url: proxy.url,
     token: viewer.token,
@@ -263,7 +173,7 @@ test('a subscription that can never work ends with why', async () => {
 test('what was stored and whose acknowledgement was lost is sent again, and stored and answered once', async () => {
   const viewer = await signIn(app)
   const sessionId = await createSession(app, viewer)
-  const proxy = await proxied()
+  const proxy = await proxied(app)
   const { outbox } = open({ url: proxy.url, token: viewer.token })
   // The answer leaves the server once the message is stored, and is cut at its first byte.
   proxy.cutRandomly({ random: testRandom(), afterBytes: [1, 1], ways: ['rst'] })
@@ -284,7 +194,7 @@ test('what was stored and whose acknowledgement was lost is sent again, and stor
 test('what was written while the server was away is sent in order when it is there', async () => {
   const viewer = await signIn(app)
   const sessionId = await createSession(app, viewer)
-  const proxy = await proxied()
+  const proxy = await proxied(app)
   const client = open({ url: proxy.url, token: viewer.token })
   const { until, events } = follow(client, sessionId, 0)
   await rename(viewer, sessionId, 'Here')
@@ -343,7 +253,7 @@ test('without anyone to read anew it goes on behind the Resync, which the subscr
 })
 
 test('a client that is closed while nobody answers leaves nothing behind', async () => {
-  const proxy = await proxied()
+  const proxy = await proxied(app)
   await proxy.stop()
   const client = open({ url: proxy.url, token: 'any' })
   const isTrying = new Promise<void>((resolve) => client.connection.lastCloseCode.subscribe(resolve))

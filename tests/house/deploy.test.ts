@@ -4,7 +4,7 @@ import { join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { describe, expect, test } from 'vitest'
-import { describeSettings, readConfig } from '../../server/config.ts'
+import { describeSettings, readConfig } from '../../server/config/config.ts'
 import { readImports } from './readImports.ts'
 
 interface Service {

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { createServer, request, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ConfigError, readConfig } from '../../server/config.ts'
+import { readConfig } from '../../server/config/config.ts'
+import { ConfigError } from '../../server/config/configError.ts'
 import { addressOf, cameByHttps } from '../../server/http/address.ts'
 
 let hops = 0

@@ -1,79 +1,21 @@
-import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openaiCompatible, type OpenaiCompatibleOptions } from '../../server/providers/openaiCompatible.ts'
-import { ProviderError, type ChatRequest, type Part } from '../../server/providers/provider.ts'
-import { startFakeModelServer, text, type Behaviour, type FakeModelServer } from '../support/fakeModelServer.ts'
-import { startRawServer, type RawServer } from '../support/rawServer.ts'
+import { ProviderError } from '../../server/providers/provider.ts'
+import { text } from '../support/fakeModelServer.ts'
+import {
+  answerRaw,
+  ask,
+  chunk,
+  key,
+  provider,
+  recreate,
+  requestOf,
+  server,
+  startUpstream,
+  stopUpstream,
+} from './upstream.ts'
 
-const key = 'sk-very-secret-key-1234'
-let server: FakeModelServer
-let raw: RawServer | undefined
-let provider: ReturnType<typeof openaiCompatible>
-
-const create = (options: Partial<OpenaiCompatibleOptions> = {}) =>
-  openaiCompatible({
-    name: 'local',
-    baseUrl: server.url,
-    apiKey: key,
-    timeouts: { connectMs: 2_000, trailerMs: 60 },
-    settings: { apiKey: 'LOCAL_API_KEY', baseUrl: 'LOCAL_BASE_URL' },
-    ...options,
-  })
-
-beforeEach(async () => {
-  server = await startFakeModelServer()
-  provider = create()
-})
-
-afterEach(async () => {
-  await provider.close()
-  await server.stop()
-  await raw?.stop()
-  raw = undefined
-})
-
-const requestOf = (content: string): ChatRequest => ({ model: 'fake', messages: [{ role: 'user', content }] })
-
-async function ask(content = 'Hi', options: { signal?: AbortSignal; request?: ChatRequest } = {}) {
-  const parts: Part[] = []
-  const request = options.request ?? requestOf(content)
-  const error = await provider
-    .stream(request, (part) => parts.push(part), options.signal ?? new AbortController().signal)
-    .then(
-      () => undefined,
-      (reason: unknown) => reason,
-    )
-  const join = (type: 'text' | 'reasoning') => parts.map((part) => (part.type === type ? part.text : '')).join('')
-  return { parts, error, text: join('text'), reasoning: join('reasoning') }
-}
-
-async function failure(behaviour: Behaviour): Promise<ProviderError> {
-  server.script(behaviour)
-  const { error } = await ask()
-  expect(error).toBeInstanceOf(ProviderError)
-  return error as ProviderError
-}
-
-/** Lets the provider speak to a server that does with a connection what it is told. */
-async function serveRaw(onConnection: (socket: Socket) => void, protocol = 'http', connectMs = 2_000) {
-  await raw?.stop()
-  raw = await startRawServer(onConnection)
-  await provider.close()
-  provider = create({ baseUrl: `${protocol}://127.0.0.1:${raw.port}/v1`, timeouts: { connectMs } })
-}
-
-/** Lets it speak to a server whose answer is these pieces, byte for byte. */
-const answerRaw = (pieces: (string | Buffer)[], contentType = 'text/event-stream') =>
-  serveRaw((socket) => {
-    socket.once('data', () => {
-      socket.write(`HTTP/1.1 200 OK\r\ncontent-type: ${contentType}\r\nconnection: close\r\n\r\n`)
-      for (const piece of pieces) socket.write(piece)
-      socket.end()
-    })
-  })
-
-const chunk = (delta: object, finish: string | null = null) =>
-  `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`
+beforeEach(startUpstream)
+afterEach(stopUpstream)
 
 describe('an answer', () => {
   test('arrives token by token, with finish reason and usage', async () => {
@@ -170,8 +112,7 @@ describe('a request', () => {
   })
 
   test('sends the credentials of the address as Basic authorization, and never shows them', async () => {
-    await provider.close()
-    provider = create({ apiKey: undefined, baseUrl: server.url.replace('//', '//me:pass%20word@') })
+    await recreate({ apiKey: undefined, baseUrl: server.url.replace('//', '//me:pass%20word@') })
     server.script({ status: 400, body: 'wrong: pass word' })
     const { error } = await ask()
     const expected = `Basic ${Buffer.from('me:pass word').toString('base64')}`
@@ -188,208 +129,6 @@ describe('a request', () => {
     const answers = await Promise.all(Array.from({ length: 60 }, (_, n) => ask(`[[tokens=5 delay=30 seed=s${n}]]`)))
     expect(answers.map((answer) => answer.text)).toEqual(answers.map((_, n) => text(`s${n}`, 5)))
     expect(server.connections).toBe(60)
-  })
-})
-
-describe('a cut answer never looks whole', () => {
-  test.each<[string, Behaviour, RegExp]>([
-    ['an end without a finish reason', { eof: 3 }, /ended in the middle/],
-    ['a reset connection', { reset: 3, rate: 200 }, /connection broke/],
-    ['garbage', { garbage: 3 }, /not JSON/],
-    ['an error inside the stream', { error: 3 }, /The model ran out of memory/],
-    ['a finish reason that is an error', { tokens: 3, finish: 'error' }, /broke off/],
-    ['an event without an end', { endless: 3 }, /without an end/],
-    ['an empty answer', { empty: true }, /is empty/],
-  ])('%s is PROVIDER_ERROR', async (_, behaviour, sentence) => {
-    server.script(behaviour)
-    const { error, text: answer, parts } = await ask()
-    expect(error).toBeInstanceOf(ProviderError)
-    expect(error).toMatchObject({ code: 'PROVIDER_ERROR', retryable: true })
-    expect((error as Error).message).toMatch(sentence)
-    expect(answer).toBe(behaviour.empty ? '' : text('seed', 3))
-    expect(parts.every(({ type }) => type === 'text')).toBe(true)
-    await server.waitForClose(0)
-  })
-
-  test('[DONE] without a finish reason is PROVIDER_ERROR', async () => {
-    await answerRaw([chunk({ content: 'Ye' }), 'data: [DONE]\n\n'])
-    expect((await ask()).error).toMatchObject({ code: 'PROVIDER_ERROR' })
-  })
-
-  test.each([
-    ['a number', 'data: 5\n\n', /another form/],
-    ['a line that is no event', '<html>\n\n', /not an event/],
-    ['an error field of llama.cpp', 'error: {"code":500,"message":"out of slots"}\n\n', /out of slots/],
-    ['an error event', 'event: error\ndata: {"message":"out of slots"}\n\n', /said: out of slots/],
-    ['an error event that is a sentence', 'event: error\ndata: out of slots\n\n', /said: out of slots/],
-  ])('%s is PROVIDER_ERROR', async (_, line, sentence) => {
-    await answerRaw([chunk({ content: 'Ye' }), line, chunk({ content: 's' }, 'stop')])
-    const { error, text: answer } = await ask()
-    expect(error).toMatchObject({ code: 'PROVIDER_ERROR' })
-    expect(answer).toBe('Ye')
-    expect((error as Error).message).toMatch(sentence)
-  })
-
-  test('an answer in one piece that is too large is PROVIDER_ERROR', async () => {
-    await answerRaw(['{"choices":[{"message":{"content":"', 'x'.repeat(5 * 1024 * 1024)], 'application/json')
-    const { error } = await ask()
-    expect(error).toMatchObject({ code: 'PROVIDER_ERROR', message: expect.stringContaining('too large') })
-  })
-
-  test('a web page instead of the API names the setting to check', async () => {
-    await answerRaw(['<html>Welcome</html>'], 'text/html')
-    expect((await ask()).error).toMatchObject({
-      code: 'PROVIDER_ERROR',
-      message: expect.stringContaining('LOCAL_BASE_URL'),
-    })
-  })
-})
-
-describe('a server that can not be reached', () => {
-  test('is PROVIDER_UNAVAILABLE with a sentence that says what to do', async () => {
-    await server.stop()
-    expect((await ask()).error).toMatchObject({
-      code: 'PROVIDER_UNAVAILABLE',
-      retryable: true,
-      message: `The model server at 127.0.0.1:${server.port} does not answer. Start it, or choose another model.`,
-    })
-  })
-
-  test('is PROVIDER_UNAVAILABLE where the connection is never established', async () => {
-    // A port that takes the connection and never speaks TLS.
-    await serveRaw(() => {}, 'https', 50)
-    expect((await ask()).error).toMatchObject({ code: 'PROVIDER_UNAVAILABLE', retryable: true })
-  })
-})
-
-describe('a refusal', () => {
-  test.each<[number, string, boolean, RegExp]>([
-    [429, 'PROVIDER_UNAVAILABLE', true, /no more requests/],
-    [408, 'PROVIDER_ERROR', true, /failed \(408\)/],
-    [500, 'PROVIDER_ERROR', true, /failed \(500\)/],
-    [503, 'PROVIDER_ERROR', true, /failed \(503\)/],
-    [401, 'PROVIDER_ERROR', false, /Check LOCAL_API_KEY/],
-    [403, 'PROVIDER_ERROR', false, /Check LOCAL_API_KEY/],
-    [402, 'PROVIDER_ERROR', false, /Add credit/],
-    [404, 'PROVIDER_ERROR', false, /no model "fake"/],
-    [400, 'PROVIDER_ERROR', false, /refused the request/],
-    [302, 'PROVIDER_ERROR', false, /Check LOCAL_BASE_URL/],
-  ])('with status %i is %s', async (status, code, retryable, sentence) => {
-    const error = await failure({ status })
-    expect(error).toMatchObject({ code, retryable })
-    expect(error.message).toMatch(sentence)
-    expect(error.message).toContain(`Status ${status}.`)
-  })
-
-  test.each([
-    '{"error":{"message":"Too much.","code":"context_length_exceeded"}}',
-    '{"error":{"message":"the request exceeds the available context size, try increasing it"}}',
-    `{"error":{"message":"This model's maximum context length is 4096 tokens."}}`,
-  ])('for a prompt that is too long is CONTEXT_TOO_LONG: %s', async (body) => {
-    expect(await failure({ status: 400, body })).toMatchObject({ code: 'CONTEXT_TOO_LONG', retryable: false })
-  })
-
-  test('tells how long to wait, by seconds or by date', async () => {
-    expect((await failure({ status: 429, retryAfter: 7 })).retryAfterMs).toBe(7_000)
-    const date = new Date(Date.now() + 60_000).toUTCString()
-    const { retryAfterMs } = await failure({ status: 503, retryAfter: date })
-    expect(retryAfterMs).toBeGreaterThan(50_000)
-    expect(retryAfterMs).toBeLessThanOrEqual(60_000)
-    expect((await failure({ status: 503, retryAfter: 'soon' })).retryAfterMs).toBeNull()
-  })
-
-  test("shows at most some 300 characters of the provider's message, and no key", async () => {
-    const long = `Incorrect API key ${key} or sk-or-v1-abcdef0123456789, Bearer abc.def. ${'Long. '.repeat(200_000)}`
-    const { message } = await failure({ status: 401, body: JSON.stringify({ error: { message: long } }) })
-    expect(message).toContain('Check LOCAL_API_KEY')
-    expect(message).not.toMatch(/very-secret|abcdef0123456789|abc\.def/)
-    expect(message.length).toBeLessThan(450)
-  })
-
-  test('with a body that never ends is read no further than needed', async () => {
-    let written = 0
-    const closed = Promise.withResolvers<void>()
-    await serveRaw((socket) => {
-      const pump = () => {
-        while (!socket.destroyed && socket.write('x'.repeat(64 * 1024)));
-      }
-      socket.once('data', () => {
-        socket.write('HTTP/1.1 500 No\r\ncontent-length: 9999999999\r\n\r\n')
-        socket.on('drain', pump)
-        pump()
-      })
-      socket.on('close', () => {
-        written = socket.bytesWritten
-        closed.resolve()
-      })
-    })
-    expect((await ask()).error).toMatchObject({ code: 'PROVIDER_ERROR' })
-    await closed.promise
-    // What the kernel's buffers take, and not what two seconds would.
-    expect(written).toBeLessThan(32 * 1024 * 1024)
-  })
-
-  test('inside a stream keeps its status', async () => {
-    await answerRaw([`data: ${JSON.stringify({ error: { code: 401, message: 'No.' } })}\n\n`])
-    expect((await ask()).error).toMatchObject({ code: 'PROVIDER_ERROR', retryable: false })
-  })
-})
-
-describe('an abort', () => {
-  test.each([
-    ['in mid-stream', 'Hi [[tokens=1000 rate=200]]'],
-    ['before the first token', 'Hi [[stall=0]]'],
-    ['before the headers', 'Hi [[hang]]'],
-  ])('%s rejects with its reason, after the socket is closed', async (_, content) => {
-    const controller = new AbortController()
-    const reason = new Error('Enough.')
-    const answer = ask(content, { signal: controller.signal })
-    const request = await server.waitForRequest(0)
-    controller.abort(reason)
-    expect((await answer).error).toBe(reason)
-    await server.waitForClose(0)
-    expect(request.wasAborted).toBe(true)
-    expect(server.openStreams).toBe(0)
-  })
-
-  test('while the body of an error is read rejects with its reason', async () => {
-    const controller = new AbortController()
-    const reason = new Error('Enough.')
-    await serveRaw((socket) => {
-      socket.once('data', () => {
-        socket.write('HTTP/1.1 500 No\r\ncontent-length: 99\r\n\r\nhalf', () => controller.abort(reason))
-      })
-    })
-    expect((await ask('Hi', { signal: controller.signal })).error).toBe(reason)
-  })
-
-  test('while it connects rejects with its reason', async () => {
-    const controller = new AbortController()
-    const reason = new Error('Enough.')
-    await serveRaw(() => controller.abort(reason), 'https')
-    expect((await ask('Hi', { signal: controller.signal })).error).toBe(reason)
-  })
-
-  test('before the call sends nothing', async () => {
-    const reason = new Error('Enough.')
-    expect((await ask('Hi', { signal: AbortSignal.abort(reason) })).error).toBe(reason)
-    expect(server.requests).toHaveLength(0)
-  })
-
-  test.each([
-    ['the rest comes later', [chunk({ content: 'Y' }), chunk({ content: 'es' }, 'stop')]],
-    ['the whole answer came in one piece', [chunk({ content: 'Y' }) + chunk({ content: 'es' }, 'stop')]],
-  ])('by the sink hands out no further part, though %s', async (_, pieces) => {
-    await answerRaw(pieces)
-    const controller = new AbortController()
-    const reason = new Error('Enough.')
-    const parts: Part[] = []
-    const take = (part: Part) => {
-      parts.push(part)
-      controller.abort(reason)
-    }
-    await expect(provider.stream(requestOf('Hi'), take, controller.signal)).rejects.toBe(reason)
-    expect(parts).toEqual([{ type: 'text', text: 'Y' }])
   })
 })
 

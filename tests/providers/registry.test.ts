@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readConfig } from '../../server/config.ts'
+import { readConfig } from '../../server/config/config.ts'
 import { createProviders, type Providers, type ProvidersParts } from '../../server/providers/registry.ts'
 import { startFakeModelServer, text, type FakeModelServer } from '../support/fakeModelServer.ts'
 import { manualClock, type ManualClock } from '../support/manualClock.ts'

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Context } from '../../server/context.ts'
 import { rootFields, type Row } from '../../server/guards/accessTable.ts'
 import type { Scope } from '../../server/guards/scopes.ts'
-import { closeRootFields } from '../../server/schema/rootFields.ts'
+import { guardRootFields } from '../../server/schema/rootFields.ts'
 import { schema } from '../../server/schema/schema.ts'
 import { openHouse, type House } from '../resolvers/house.ts'
 
@@ -119,7 +119,7 @@ test('a root field that the table does not know is closed to everyone', async ()
   unknown.getSubscriptionType()!.getFields().leak!.subscribe = async function* leak() {
     yield { leak: ++calls }
   }
-  closeRootFields(unknown)
+  guardRootFields(unknown)
   for (const viewer of [null, await house.user('Root', { isAdmin: true })]) {
     const contextValue = house.ctx(viewer)
     const results = [

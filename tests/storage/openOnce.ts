@@ -1,4 +1,4 @@
-import { readConfig } from '../../server/config.ts'
+import { readConfig } from '../../server/config/config.ts'
 import { openStorage } from '../../server/storage/openStorage.ts'
 
 // A server's start as far as its database, in a process of its own: tells that it stands, then waits to be let go.

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { describeSettings, readConfig } from '../../server/config.ts'
+import { describeSettings, readConfig } from '../../server/config/config.ts'
 import { startApp, type TestApp } from '../support/app.ts'
 import { openSocket, signIn, type BareSocket, type GraphqlAnswer } from '../support/clients.ts'
 import { createSession, mutate } from '../support/operations.ts'

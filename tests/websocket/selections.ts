@@ -9,6 +9,19 @@ import {
 } from 'graphql'
 import type { Random } from '../support/random.ts'
 
+/** Of a server that takes generated operations, and many of them on one socket. */
+export const wideLimits = {
+  MAX_QUERY_DEPTH: '100',
+  MAX_QUERY_TOKENS: '100000',
+  MAX_QUERY_ALIASES: '1000',
+  MAX_QUERY_DIRECTIVES: '1000',
+  MAX_QUERY_REPEATS: '1000',
+  MAX_QUERY_COST: '1000000',
+  MAX_QUERY_CHARACTERS: '1000000',
+  MAX_SUBSCRIPTIONS_PER_SOCKET: '10000',
+  MAX_SOCKETS_PER_USER: '100',
+}
+
 /** A generated subscription in the form that can be shared, and in one that has to be executed for itself. */
 export interface GeneratedOperation {
   shared: string

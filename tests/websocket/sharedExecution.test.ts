@@ -8,10 +8,11 @@ import { askerOf, createContext } from '../../server/resolvers/createContext.ts'
 import { toGraphQLError } from '../../server/schema/errors.ts'
 import { schema } from '../../server/schema/schema.ts'
 import { startApp, type TestApp } from '../support/app.ts'
-import { openSocket, signIn, type BareSocket, type Person, type ReceivedFrame } from '../support/clients.ts'
+import { openSocket, signIn, type BareSocket, type Person } from '../support/clients.ts'
 import { createSession, join, mutate, send } from '../support/operations.ts'
 import { testRandom } from '../support/random.ts'
-import { generateOperation, type GeneratedOperation } from './selections.ts'
+import { canonical, framesOf, type Payload } from './payloads.ts'
+import { generateOperation, wideLimits, type GeneratedOperation } from './selections.ts'
 
 let app: TestApp
 let ada: Person
@@ -25,18 +26,7 @@ let modelsFail = false
 
 beforeAll(async () => {
   app = await startApp({
-    env: {
-      MAX_QUERY_DEPTH: '100',
-      MAX_QUERY_TOKENS: '100000',
-      MAX_QUERY_ALIASES: '1000',
-      MAX_QUERY_DIRECTIVES: '1000',
-      MAX_QUERY_REPEATS: '1000',
-      MAX_QUERY_COST: '1000000',
-      MAX_QUERY_CHARACTERS: '1000000',
-      MAX_SUBSCRIPTIONS_PER_SOCKET: '10000',
-      MAX_SOCKETS_PER_USER: '100',
-      PROVIDER_ATTEMPTS: '1',
-    },
+    env: { ...wideLimits, PROVIDER_ATTEMPTS: '1' },
   })
   const { providers } = app.services
   const find = providers.find.bind(providers)
@@ -84,29 +74,6 @@ afterAll(async () => {
   await app?.stop()
 })
 
-interface Payload {
-  data?: unknown
-  errors?: unknown[]
-}
-
-interface Fault {
-  message: string
-  extensions?: unknown
-}
-
-/**
- * A payload as text, its keys in their order. Of several errors that null the same parent any may be told, as GraphQL's
- * specification has it, so of what is generated only their kinds are compared; of what is written here all they say.
- */
-function canonical({ data, errors }: Payload, isExact: boolean): string {
-  const told = errors?.map((error) =>
-    JSON.stringify(isExact ? error : { message: (error as Fault).message, extensions: (error as Fault).extensions }),
-  )
-  return JSON.stringify({ data, errors: told && [...new Set(told)].sort() })
-}
-const payloadOf = ({ raw }: ReceivedFrame, isExact: boolean): string =>
-  canonical((JSON.parse(raw) as { payload: Payload }).payload, isExact)
-
 /** What graphql-js itself gives for an event. */
 async function plainly(
   query: string,
@@ -127,16 +94,6 @@ async function plainly(
   return canonical(JSON.parse(JSON.stringify({ data: result.data, errors })) as Payload, isExact)
 }
 
-async function framesOf(id: string, count: number, isExact = false): Promise<string[]> {
-  const payloads: string[] = []
-  while (payloads.length < count) {
-    const frame = await socket.nextOf(id)
-    if (frame.type !== 'next') throw new Error(`${id}: ${frame.raw}`)
-    payloads.push(payloadOf(frame, isExact))
-  }
-  return payloads
-}
-
 async function compare(operations: GeneratedOperation[], isExact = false): Promise<{ errors: number; events: number }> {
   const seen = { errors: 0, events: 0 }
   for (const { shared, documented, variables } of operations) {
@@ -154,8 +111,10 @@ async function compare(operations: GeneratedOperation[], isExact = false): Promi
     // an error's place in the text differs
     const plainDocumented: string[] = []
     for (const event of history) plainDocumented.push(await plainly(documented, given, event, isExact))
-    expect(await framesOf(sharedId, history.length, isExact), `shared:\n${shared}`).toEqual(plain)
-    expect(await framesOf(documentedId, history.length, isExact), `documented:\n${documented}`).toEqual(plainDocumented)
+    expect(await framesOf(socket, sharedId, history.length, isExact), `shared:\n${shared}`).toEqual(plain)
+    expect(await framesOf(socket, documentedId, history.length, isExact), `documented:\n${documented}`).toEqual(
+      plainDocumented,
+    )
     socket.complete(sharedId)
     socket.complete(documentedId)
     seen.events += plain.length
@@ -242,113 +201,5 @@ describe('a shared execution gives what graphql-js gives', () => {
       true,
     )
     expect(events).toBe(history.length)
-  })
-})
-
-describe('who follows live', () => {
-  it('gets the same on both ways, of what passes by too', async () => {
-    const random = testRandom()
-    const id = await createSession(app, ada, { title: 'Live' })
-    const operations = Array.from({ length: 30 }, () => generateOperation(schema, random))
-    for (const [index, { shared, documented, variables }] of operations.entries()) {
-      socket.subscribe(`s${index}`, shared, { ...variables, sessionId: id })
-      socket.subscribe(`d${index}`, documented, { ...variables, sessionId: id })
-    }
-    await socket.roundTrip()
-    // each is done only when all have heard of the one before: what is read with an event is the same for all then
-    const steps: [() => Promise<unknown>, number][] = [
-      [() => join(app, ada, bob, id), 1],
-      [() => mutate(app, bob, 'setTyping', { sessionId: id, isTyping: true }), 1],
-      [() => mutate(app, ada, 'changeParticipantRole', { sessionId: id, userId: bob.id, role: 'VIEWER' }), 1],
-      [() => send(app, ada, id, 'said', { respond: false }), 1],
-      [() => mutate(app, ada, 'updateSession', { sessionId: id, metadata: { step: 5 } }), 1],
-      [() => mutate(app, ada, 'removeParticipant', { sessionId: id, userId: bob.id }), 1],
-      [() => mutate(app, ada, 'deleteSessions', { sessionIds: [id] }), 1],
-    ]
-    for (const [step, count] of steps) {
-      await step()
-      for (const index of operations.keys()) {
-        const [shared, documented] = [await framesOf(`s${index}`, count), await framesOf(`d${index}`, count)]
-        expect(shared, operations[index]!.shared).toEqual(documented)
-      }
-    }
-  })
-
-  it('shares one execution with all who ask the same, whatever their position and user', async () => {
-    const id = await createSession(app, ada)
-    await join(app, ada, bob, id)
-    const query = `subscription ($s: ID!, $after: Int) { sessionEvents(sessionId: $s, after: $after) { seq ... on MessageAdded { message { content author { name } } } } }`
-    const others = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => openSocket(app, { token: (index % 2 ? ada : bob).token })),
-    )
-    const { services } = app
-    const real = services.storage
-    let reads = 0
-    services.storage = {
-      ...real,
-      read: {
-        ...real.read,
-        all: (sql, params) => {
-          if (/FROM users/.test(sql)) reads++
-          return real.read.all(sql, params)
-        },
-      },
-    }
-    try {
-      const readsFor = async (followers: BareSocket[], name: string): Promise<number> => {
-        for (const [index, follower] of followers.entries())
-          follower.subscribe(name, query, { s: id, after: index % 3 === 0 ? 1 : null })
-        await Promise.all(followers.map((follower) => follower.roundTrip()))
-        // those that came from further back have caught up once they have this one
-        await send(app, ada, id, `${name} first`, { respond: false })
-        await Promise.all(followers.map((follower) => follower.until(name, ({ raw }) => raw.includes(`${name} first`))))
-        reads = 0
-        await send(app, ada, id, `${name} second`, { respond: false })
-        const frames = await Promise.all(
-          followers.map((follower) => follower.until(name, ({ raw }) => raw.includes(`${name} second`))),
-        )
-        expect(new Set(frames.map((of) => of.at(-1)!.raw)).size).toBe(1)
-        for (const follower of followers) follower.complete(name)
-        await Promise.all(followers.map((follower) => follower.roundTrip()))
-        return reads
-      }
-      const alone = await readsFor(others.slice(0, 1), 'alone')
-      expect(await readsFor(others, 'together')).toBe(alone)
-    } finally {
-      services.storage = real
-      for (const other of others) await other.close()
-    }
-  })
-
-  it('does not share with who gave other variables or asks for another operation of the same document', async () => {
-    const id = await createSession(app, ada)
-    const query = `subscription A($s: ID!, $with: Boolean!) { sessionEvents(sessionId: $s) { seq ... on MessageAdded { message { content @include(if: $with) } } } }
-      subscription B($s: ID!) { sessionEvents(sessionId: $s) { __typename } }`
-    socket.subscribe('with', query, { s: id, with: true }, 'A')
-    socket.subscribe('without', query, { s: id, with: false }, 'A')
-    socket.subscribe('other', query, { s: id }, 'B')
-    socket.subscribe('upper', query, { s: id.toUpperCase(), with: true }, 'A')
-    await socket.roundTrip()
-    await send(app, ada, id, 'said', { respond: false })
-    const next = async (of: string): Promise<unknown> => (await socket.nextOf(of)).payload
-    expect(await next('with')).toEqual({ data: { sessionEvents: { seq: 1, message: { content: 'said' } } } })
-    expect(await next('without')).toEqual({ data: { sessionEvents: { seq: 1, message: {} } } })
-    expect(await next('other')).toEqual({ data: { sessionEvents: { __typename: 'MessageAdded' } } })
-    expect(await next('upper')).toEqual({ data: { sessionEvents: { seq: 1, message: { content: 'said' } } } })
-    for (const of of ['with', 'without', 'other', 'upper']) socket.complete(of)
-  })
-
-  it('takes each `after` where it is a variable that is used for something else too', async () => {
-    const id = await createSession(app, ada)
-    for (const content of ['one', 'two', 'three']) await send(app, ada, id, content, { respond: false })
-    const query = `subscription ($s: ID!, $n: Int) { sessionEvents(sessionId: $s, after: $n) { seq ... on MessageAdded { message { content session { messages(first: $n) { edges { node { content } } } } } } } }`
-    for (const n of [2, 3]) socket.subscribe(`n${n}`, query, { s: id, n })
-    const sizes = await Promise.all(
-      [2, 3].map(async (n) => {
-        const frame = await socket.next((one) => one.id === `n${n}` && one.raw.includes('"content":"three","session"'))
-        return frame.raw.match(/"node"/g)!.length
-      }),
-    )
-    expect(sizes).toEqual([2, 3])
   })
 })

@@ -1,62 +1,8 @@
-import { resolve } from 'node:path'
+import { database, flag, integer, list, metricsToken, oneOf, secret, text, url } from './parsers.ts'
+import { optional, setting } from './setting.ts'
 
-/** A wrong setting: its message is the one line that the operator sees. */
-export class ConfigError extends Error {}
-
-interface Setting<T> {
-  name: string
-  /** As it would be written in the environment; undefined where there is none. */
-  default?: string
-  meaning: string
-  parse: (value: string) => T
-}
-
-const setting = <T>(name: string, fallback: string | undefined, meaning: string, parse: (value: string) => T) =>
-  ({ name, default: fallback, meaning, parse }) satisfies Setting<T> as Setting<T>
-
-function fail(may: string): never {
-  throw new ConfigError(may)
-}
-
-const text = (value: string) => value
-
-const integer =
-  (min: number, max: number) =>
-  (value: string): number =>
-    /^\d+$/.test(value) && Number(value) >= min && Number(value) <= max
-      ? Number(value)
-      : fail(`a whole number from ${min} to ${max}`)
-
-const oneOf =
-  <T extends string>(...allowed: T[]) =>
-  (value: string): T =>
-    allowed.find((one) => one === value) ?? fail(`one of ${allowed.join(', ')}`)
-
-const url =
-  (...protocols: string[]) =>
-  (value: string): string =>
-    URL.canParse(value) && protocols.includes(new URL(value).protocol)
-      ? value.replace(/\/+$/, '')
-      : fail(`a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`)
-
-const list = (value: string): string[] =>
-  value
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter(Boolean)
-
-const database = (value: string): string =>
-  /^sqlite:.+/.test(value) || /^postgres(ql)?:\/\/.+/.test(value)
-    ? value
-    : fail('sqlite:<path> or postgres://<user>@<host>/<database>')
-
-const secret = (value: string): string =>
-  Buffer.byteLength(value) >= 32 ? value : fail('at least 32 bytes (it is not shown)')
-
-const metricsToken = (value: string): string =>
-  /^[\x21-\x7e]{16,}$/.test(value) ? value : fail('at least 16 visible ASCII characters (it is not shown)')
-
-const settings = {
+/** All that can be set, in the order in which `--help` lists it. */
+export const settings = {
   host: setting('HOST', '127.0.0.1', 'address to listen on', text),
   port: setting('PORT', '4000', 'port to listen on; 0 takes a free one and prints it', integer(0, 65_535)),
   databaseUrl: setting('DATABASE_URL', 'sqlite:./data/parley.db', 'sqlite:<path> or postgres://…', database),
@@ -66,22 +12,17 @@ const settings = {
     'milliseconds that PostgreSQL may take to answer; 0 for no limit',
     integer(0, 3_600_000),
   ),
-  redisUrl: setting('REDIS_URL', undefined, 'needed for more than one node', url('redis:', 'rediss:')),
+  redisUrl: optional('REDIS_URL', 'needed for more than one node', url('redis:', 'rediss:')),
   auth: setting(
     'AUTH',
     'guest',
     'guest: anyone may make an account; jwt: only tokens from outside',
     oneOf('guest', 'jwt'),
   ),
-  authSecret: setting(
-    'AUTH_SECRET',
-    undefined,
-    'HS256 secret, at least 32 bytes; made once and kept with the data',
-    secret,
-  ),
-  authJwksUrl: setting('AUTH_JWKS_URL', undefined, "keys of an identity provider's tokens", url('http:', 'https:')),
-  authIssuer: setting('AUTH_ISSUER', undefined, 'the only issuer (iss) to accept', text),
-  authAudience: setting('AUTH_AUDIENCE', undefined, 'the audience (aud) that tokens must name', text),
+  authSecret: optional('AUTH_SECRET', 'HS256 secret, at least 32 bytes; made once and kept with the data', secret),
+  authJwksUrl: optional('AUTH_JWKS_URL', "keys of an identity provider's tokens", url('http:', 'https:')),
+  authIssuer: optional('AUTH_ISSUER', 'the only issuer (iss) to accept', text),
+  authAudience: optional('AUTH_AUDIENCE', 'the audience (aud) that tokens must name', text),
   authClockSkewSeconds: setting(
     'AUTH_CLOCK_SKEW_SECONDS',
     '1',
@@ -113,20 +54,15 @@ const settings = {
     'Ollama, llama.cpp, vLLM, LM Studio',
     url('http:', 'https:'),
   ),
-  localApiKey: setting('LOCAL_API_KEY', undefined, 'key for it, where it wants one', text),
+  localApiKey: optional('LOCAL_API_KEY', 'key for it, where it wants one', text),
   openrouterBaseUrl: setting(
     'OPENROUTER_BASE_URL',
     'https://openrouter.ai/api/v1',
     "OpenRouter's API",
     url('http:', 'https:'),
   ),
-  openrouterApiKey: setting('OPENROUTER_API_KEY', undefined, 'turns OpenRouter on', text),
-  defaultModel: setting(
-    'DEFAULT_MODEL',
-    undefined,
-    'provider/model; else the first that answers: local, openrouter, demo',
-    text,
-  ),
+  openrouterApiKey: optional('OPENROUTER_API_KEY', 'turns OpenRouter on', text),
+  defaultModel: optional('DEFAULT_MODEL', 'provider/model; else the first that answers: local, openrouter, demo', text),
   fallbackModels: setting(
     'FALLBACK_MODELS',
     '',
@@ -319,9 +255,8 @@ const settings = {
     'milliseconds over which sockets are closed after SIGTERM',
     integer(0, 600_000),
   ),
-  getQueries: setting(
+  getQueries: optional(
     'GET_QUERIES',
-    undefined,
     'on or off: queries and event streams by GET too; off by default only in production',
     oneOf('on', 'off'),
   ),
@@ -329,10 +264,10 @@ const settings = {
     'PERSISTED_ONLY',
     '0',
     '1: no operations but those of the web client and the client library',
-    (value) => oneOf('0', '1')(value) === '1',
+    flag,
   ),
-  graphiql: setting('GRAPHIQL', undefined, 'on or off; off by default only in production', oneOf('on', 'off')),
-  nodeEnv: setting('NODE_ENV', undefined, 'production: introspection and GraphiQL off for the anonymous', text),
+  graphiql: optional('GRAPHIQL', 'on or off; off by default only in production', oneOf('on', 'off')),
+  nodeEnv: optional('NODE_ENV', 'production: introspection and GraphiQL off for the anonymous', text),
   auditRetentionDays: setting(
     'AUDIT_RETENTION_DAYS',
     '365',
@@ -351,9 +286,8 @@ const settings = {
     'milliseconds from which an operation is logged as slow',
     integer(1, 3_600_000),
   ),
-  metricsToken: setting(
+  metricsToken: optional(
     'METRICS_TOKEN',
-    undefined,
     'lets whoever sends it as Bearer read /metrics, which is open to this machine alone otherwise',
     metricsToken,
   ),
@@ -363,69 +297,4 @@ const settings = {
     'debug, info, warn, error or silent; one JSON object a line',
     oneOf('debug', 'info', 'warn', 'error', 'silent'),
   ),
-}
-
-type Settings = typeof settings
-type Optional<K extends keyof Settings> = K extends
-  | 'redisUrl'
-  | 'authSecret'
-  | 'authJwksUrl'
-  | 'authIssuer'
-  | 'authAudience'
-  | 'localApiKey'
-  | 'openrouterApiKey'
-  | 'defaultModel'
-  | 'getQueries'
-  | 'graphiql'
-  | 'metricsToken'
-  | 'nodeEnv'
-  ? undefined
-  : never
-
-export type Config = { [K in keyof Settings]: ReturnType<Settings[K]['parse']> | Optional<K> }
-
-/**
- * Reads every setting from the environment; an empty one counts as not set.
- * @throws ConfigError with one line that names the setting, what it was and what it may be
- */
-export function readConfig(env: Record<string, string | undefined> = process.env): Config {
-  const config: Record<string, unknown> = {}
-  for (const [key, { name, default: fallback, parse }] of Object.entries<Setting<unknown>>(settings)) {
-    const value = env[name] || fallback
-    if (value === undefined) continue
-    try {
-      config[key] = parse(value)
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error
-      const was = /SECRET|KEY|_TOKEN$/.test(name) ? '' : ` is ${JSON.stringify(withoutPassword(value))}, but`
-      throw new ConfigError(`${name}${was} must be ${error.message}.`)
-    }
-  }
-  const all = config as Config
-  // who raises the one would hit the other at once: an address has several users
-  if (!env.RATE_LIMIT_PER_MINUTE_PER_ADDRESS)
-    all.rateLimitPerMinutePerAddress = Math.max(all.rateLimitPerMinutePerAddress, 5 * all.rateLimitPerMinute)
-  return all
-}
-
-export const isProduction = ({ nodeEnv }: Pick<Config, 'nodeEnv'>): boolean => nodeEnv === 'production'
-
-/** A URL as it may be shown. */
-export const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, '//')
-
-/** The folder of the SQLite file and of the secret; with PostgreSQL `./data`. */
-export function dataFolder(config: Config): string {
-  return config.databaseUrl.startsWith('sqlite:')
-    ? resolve(config.databaseUrl.slice('sqlite:'.length), '..')
-    : resolve('data')
-}
-
-/** What `npm start -- --help` prints. */
-export function describeSettings(): string {
-  const width = Math.max(...Object.values(settings).map(({ name }) => name.length))
-  return Object.values<Setting<unknown>>(settings)
-    .map(
-      ({ name, default: fallback, meaning }) => `  ${name.padEnd(width)}  ${meaning} (default: ${fallback || 'none'})`,
-    )
-    .join('\n')
 }
