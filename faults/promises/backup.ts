@@ -101,20 +101,30 @@ async function attackOn(attack: Attack, kind: StorageKind, backups: number, sess
 
 /** A session's events, each as one line, and how many of its ended answers are not what their deltas add up to. */
 async function readSession(stored: Stored, sessionId: string): Promise<{ events: string[]; torn: number }> {
-  const events = await stored.all<{ seq: number; kind: number; subject: string; place: number; data: string }>(
-    `SELECT e.seq, e.kind, e.subject_id AS subject, e.text_offset AS place, e.data
-     FROM session_events e JOIN session_logs l ON l.log_id = e.log_id WHERE l.session_id = ? ORDER BY e.seq`,
+  const events = await stored.all<{
+    seq: number
+    kind: number
+    subject: string
+    messageSeq: number | null
+    place: number
+    data: string
+  }>(
+    `SELECT seq, kind, subject_id AS subject, message_seq AS "messageSeq", text_offset AS place, data
+     FROM ${stored.events} AS events
+     WHERE log_id = (SELECT log_id FROM session_logs WHERE session_id = ?) ORDER BY seq`,
     [sessionId],
   )
-  const answers = await stored.all<{ content: string; added: string | null }>(
-    `SELECT m.content, (SELECT ${stored.joined} FROM session_events e
-       JOIN session_logs l ON l.log_id = e.log_id WHERE l.session_id = m.session_id AND e.message_seq = m.seq) AS added
-     FROM messages m JOIN generations g ON g.message_id = m.id WHERE m.session_id = ? AND g.ended_at IS NOT NULL`,
+  const added = new Map<number, string>()
+  for (const { messageSeq, data } of events)
+    if (messageSeq !== null) added.set(messageSeq, (added.get(messageSeq) ?? '') + data)
+  const answers = await stored.all<{ seq: number; content: string }>(
+    `SELECT m.seq, m.content FROM messages m JOIN generations g ON g.message_id = m.id
+     WHERE m.session_id = ? AND g.ended_at IS NOT NULL`,
     [sessionId],
   )
   return {
     events: events.map(({ seq, kind, subject, place, data }) => [seq, kind, subject, place, data].join(' ')),
-    torn: answers.filter(({ content, added }) => content !== (added ?? '')).length,
+    torn: answers.filter(({ seq, content }) => content !== (added.get(seq) ?? '')).length,
   }
 }
 

@@ -5,10 +5,12 @@ import { eventKinds } from '../../server/log/event.ts'
 /** Reads a database beside the server, so that what is compared did not come through it. */
 export interface Stored {
   all<Row extends object>(sql: string, params?: unknown[]): Promise<Row[]>
-  /** SQL for the `data` of events in order, joined. */
-  readonly joined: string
+  /** SQL for the table of all events, also of deltas that SQLite has not moved there yet. */
+  readonly events: string
   close(): Promise<void>
 }
+
+const eventColumns = 'log_id, seq, kind, subject_id, message_seq, text_offset, data'
 
 /** @param url as DATABASE_URL takes it */
 export async function openStored(url: string): Promise<Stored> {
@@ -17,7 +19,7 @@ export async function openStored(url: string): Promise<Stored> {
     return {
       all: async <Row extends object>(sql: string, params: unknown[] = []) =>
         database.prepare(sql).all(...params) as Row[],
-      joined: `group_concat(e.data, '' ORDER BY e.seq)`,
+      events: `(SELECT ${eventColumns} FROM session_events UNION ALL SELECT ${eventColumns} FROM journaled_deltas)`,
       close: async () => void database.close(),
     }
   }
@@ -34,7 +36,7 @@ export async function openStored(url: string): Promise<Stored> {
         )
       ).rows as Row[]
     },
-    joined: `string_agg(e.data, '' ORDER BY e.seq)`,
+    events: 'session_events',
     close: () => client.end(),
   }
 }
@@ -67,12 +69,12 @@ export async function readAnswer(stored: Stored, messageId: string): Promise<Sto
   )
   if (!message) return undefined
   const deltas = await stored.all<{ seq: number; textOffset: number; data: string }>(
-    `SELECT seq, text_offset AS "textOffset", data FROM session_events
+    `SELECT seq, text_offset AS "textOffset", data FROM ${stored.events} AS events
      WHERE log_id = ? AND kind = ${eventKinds.indexOf('MessageDelta')} AND message_seq = ? ORDER BY seq`,
     [message.logId, message.seq],
   )
   const ends = await stored.all<{ seq: number }>(
-    `SELECT seq FROM session_events
+    `SELECT seq FROM ${stored.events} AS events
      WHERE log_id = ? AND kind = ${eventKinds.indexOf('GenerationEnded')} AND subject_id = ? ORDER BY seq`,
     [message.logId, message.generationId],
   )
@@ -96,8 +98,8 @@ export async function readAnswer(stored: Stored, messageId: string): Promise<Sto
 /** Stored events of a session that are no deltas, as `seq kind`. */
 export async function readOthers(stored: Stored, sessionId: string): Promise<string[]> {
   const rows = await stored.all<{ seq: number; kind: number }>(
-    `SELECT e.seq, e.kind FROM session_events e JOIN session_logs l ON l.log_id = e.log_id
-     WHERE l.session_id = ? AND e.kind <> ${eventKinds.indexOf('MessageDelta')} ORDER BY e.seq`,
+    `SELECT e.seq, e.kind FROM ${stored.events} AS e
+     WHERE e.log_id = (SELECT log_id FROM session_logs WHERE session_id = ?) AND e.kind <> ${eventKinds.indexOf('MessageDelta')} ORDER BY e.seq`,
     [sessionId],
   )
   return rows.map(({ seq, kind }) => `${seq} ${eventKinds[kind]}`)

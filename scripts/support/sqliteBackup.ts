@@ -3,6 +3,7 @@ import { copyFile, mkdir, open, readFile, unlink, writeFile } from 'node:fs/prom
 import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { ConfigError } from '../../server/config/configError.ts'
+import { recoverJournal } from '../../server/storage/deltaJournal.ts'
 import { makeNewFile } from './newFile.ts'
 
 const magic = 'SQLite format 3\0'
@@ -39,9 +40,11 @@ export async function backupSqlite(url: string, file: string): Promise<void> {
       source.close()
     }
     const secret = existsSync(paths.secret) ? await readFile(paths.secret, 'utf8') : undefined
-    if (secret === undefined) return
     const copy = new Database(unfinished)
     try {
+      // that of an older server has no journal
+      if (copy.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'delta_journal'`).get()) recoverJournal(copy)
+      if (secret === undefined) return
       copy.exec('CREATE TABLE backup_secret (value TEXT NOT NULL)')
       copy.prepare('INSERT INTO backup_secret VALUES (?)').run(secret)
     } finally {

@@ -1,7 +1,7 @@
 import type { Logger } from '../logger.ts'
 import { deltaEvent } from '../log/event.ts'
 import type { SessionLog } from '../log/sessionLog.ts'
-import type { DeltaRow, Storage } from '../storage/storage.ts'
+import type { DeltaRow, Storage, StoredEvent } from '../storage/storage.ts'
 
 /** What the writer knows of one running generation's message. */
 export interface DeltaStream {
@@ -24,6 +24,7 @@ export interface DeltaStream {
 }
 
 const retryMs = 500
+const readAtOnce = 1_000
 const replacement = '�'
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff
 
@@ -62,6 +63,8 @@ export class DeltaWriter {
   async finish(stream: DeltaStream): Promise<string> {
     while (this.#flushing || this.#uncertain.has(stream)) await (this.#flushing ?? this.#reconcileAlone(stream))
     this.#waiting.delete(stream)
+    // a server that does nothing writes nothing
+    await this.#storage.settleDeltas(stream.logId).catch(() => undefined)
     const rest = stream.pending
     stream.pending = ''
     return storable(rest)
@@ -176,30 +179,31 @@ export class DeltaWriter {
       const last = await this.#lastStored(stream)
       this.#uncertain.delete(stream)
       if (!last) continue
-      stream.pending = stream.pending.slice(last.data.length)
-      stream.stored += last.data
+      const text = last.data ?? ''
+      stream.pending = stream.pending.slice(text.length)
+      stream.stored += text
       stream.lastSeq = last.seq
       stream.timeToFirstTokenMs ??= Date.now() - stream.startedAt.getTime()
       // its followers read it from the database: the event comes with a seq that their tail lacks
       this.#log.publish(stream.sessionId, [
-        deltaEvent(stream.sessionId, last.seq, stream.messageId, last.textOffset, last.data),
+        deltaEvent(stream.sessionId, last.seq, stream.messageId, last.textOffset ?? 0, text),
       ])
     }
   }
 
   /** The newest delta in the log beyond the last that is known to be. */
-  #lastStored(stream: DeltaStream): Promise<{ seq: number; textOffset: number; data: string } | undefined> {
-    const { dialect } = this.#storage
-    return this.#storage.transaction(async (tx) => {
-      // waits for the lost write, should it still be under way: its connection is gone, but it may yet commit
-      await tx.all(`SELECT id FROM generations WHERE id = ? ${dialect.forUpdate}`, [stream.generationId])
-      const [last] = await tx.all<{ seq: number; textOffset: number; data: string }>(
-        `SELECT seq, text_offset AS "textOffset", data FROM session_events
-         WHERE log_id = ? AND seq > ? AND message_seq = ? ORDER BY seq DESC LIMIT 1`,
-        [stream.logId, stream.lastSeq, stream.messageSeq],
-      )
-      return last
-    })
+  async #lastStored({ generationId, logId, messageSeq, lastSeq }: DeltaStream): Promise<StoredEvent | undefined> {
+    // waits for the lost write, should it still be under way: its connection is gone, but it may yet commit
+    await this.#storage.transaction((tx) =>
+      tx.all(`SELECT id FROM generations WHERE id = ? ${this.#storage.dialect.forUpdate}`, [generationId]),
+    )
+    let last: StoredEvent | undefined
+    for (let after = lastSeq; ;) {
+      const events = await this.#storage.readEvents(logId, after, readAtOnce)
+      last = events.findLast((event) => event.messageSeq === messageSeq) ?? last
+      if (events.length < readAtOnce) return last
+      after = events.at(-1)!.seq
+    }
   }
 }
 

@@ -63,9 +63,10 @@ async function readPath(
 }
 
 /** SQL for a message's text: its content, and while it streams also the deltas beyond that. */
-export const storedText = ({ dialect }: Pick<Storage, 'dialect'>): string =>
-  `CASE WHEN messages.status IN ('PENDING', 'STREAMING') THEN messages.content || coalesce((
+export function storedText({ dialect }: Pick<Storage, 'dialect'>): string {
+  const logId = '(SELECT log_id FROM session_logs WHERE session_id = messages.session_id)'
+  return `CASE WHEN messages.status IN ('PENDING', 'STREAMING') THEN messages.content || coalesce((
      SELECT ${dialect.concatenate('e.data', 'e.seq')} FROM session_events e
-     JOIN session_logs l ON l.log_id = e.log_id
-     WHERE l.session_id = messages.session_id AND e.seq > messages.content_seq AND e.message_seq = messages.seq
-   ), '') ELSE messages.content END`
+     WHERE e.log_id = ${logId} AND e.seq > messages.content_seq AND e.message_seq = messages.seq
+   ), '') || ${dialect.journaledText(logId, 'messages.seq', 'messages.content_seq')} ELSE messages.content END`
+}

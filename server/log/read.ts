@@ -1,5 +1,5 @@
 import type { ParticipantRole } from '../entities/participant.ts'
-import { toDate, type Storage } from '../storage/storage.ts'
+import { toDate, type Storage, type StoredEvent } from '../storage/storage.ts'
 import { deltaEvent, eventKinds, sessionEvent, type SessionEvent } from './event.ts'
 
 const batchSize = 1000
@@ -16,16 +16,6 @@ export async function readLog(
   return log
 }
 
-interface EventRow {
-  seq: number
-  kind: number
-  subjectId: string | null
-  messageSeq: number | null
-  textOffset: number | null
-  data: string | null
-  createdAt: number | Date
-}
-
 export interface ReadableLog {
   logId: number
   sessionId: string
@@ -35,12 +25,7 @@ export interface ReadableLog {
 
 /** Up to a thousand stored events beyond `after`, oldest first. */
 export async function readEvents(storage: Storage, log: ReadableLog, after: number): Promise<SessionEvent[]> {
-  const rows = await storage.read.all<EventRow>(
-    `SELECT seq, kind, subject_id AS "subjectId", message_seq AS "messageSeq", text_offset AS "textOffset", data,
-       created_at AS "createdAt"
-     FROM session_events WHERE log_id = ? AND seq > ? ORDER BY seq LIMIT ${batchSize}`,
-    [log.logId, after],
-  )
+  const rows = await storage.readEvents(log.logId, after, batchSize)
   const messageIds = await readMessageIds(storage, log, rows)
   return rows.map((row) => {
     const messageId = row.messageSeq === null ? null : (messageIds.get(row.messageSeq) ?? null)
@@ -61,7 +46,7 @@ export async function readEvents(storage: Storage, log: ReadableLog, after: numb
 async function readMessageIds(
   storage: Storage,
   { sessionId, messageIds: known = new Map() }: ReadableLog,
-  rows: EventRow[],
+  rows: StoredEvent[],
 ): Promise<Map<number, string>> {
   // nothing is taken out of it: somebody may be about to use what is in there
   const messageIds = known.size > batchSize ? new Map<number, string>() : known

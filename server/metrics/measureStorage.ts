@@ -27,6 +27,7 @@ export function measureStorage(storage: Storage, metrics: Metrics): Storage {
     snapshot: (statements) => measured('snapshot', () => storage.snapshot(statements)),
     transaction: (work) => measured('transaction', () => storage.transaction(work)),
     appendDeltas: (rows) => measured('deltas', () => storage.appendDeltas(rows)),
+    readEvents: (logId, after, limit) => measured('read', () => storage.readEvents(logId, after, limit)),
     check: () => measured('check', () => storage.check()),
   }
 }

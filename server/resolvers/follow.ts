@@ -119,8 +119,8 @@ async function* messageText(
 async function readText(ctx: Context, messageId: string): Promise<MessageText | undefined> {
   const [row] = await ctx.storage.read.all<MessageText>(
     `SELECT messages.session_id AS "sessionId", messages.status, ${storedText(ctx.storage)} AS content, l.last_seq AS "lastSeq",
-       (SELECT max(e.seq) FROM session_events e
-        WHERE e.log_id = l.log_id AND e.seq > messages.seq AND e.message_seq = messages.seq) AS "deltaSeq"
+       coalesce(${ctx.storage.dialect.journaledSeq('l.log_id', 'messages.seq')}, (SELECT max(e.seq) FROM session_events e
+        WHERE e.log_id = l.log_id AND e.seq > messages.seq AND e.message_seq = messages.seq)) AS "deltaSeq"
      FROM messages JOIN session_logs l ON l.session_id = messages.session_id WHERE messages.id = ?`,
     [messageId],
   )

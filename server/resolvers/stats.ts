@@ -35,7 +35,7 @@ export async function stats(ctx: Context, { scope }: { scope?: 'VIEWER' | 'ALL' 
     {
       sql: `SELECT count(*) AS total, coalesce(sum(CASE WHEN EXISTS (
               SELECT 1 FROM session_events e WHERE e.log_id = l.log_id AND e.seq = l.last_seq AND e.created_at > ?
-            ) THEN 1 ELSE 0 END), 0) AS active
+            ) OR ${ctx.storage.dialect.hasJournaled('l.log_id')} THEN 1 ELSE 0 END), 0) AS active
             FROM session_logs l WHERE ${readable('l.session_id')}`,
       params: [new Date(now.getTime() - activeMs), ...who],
     },

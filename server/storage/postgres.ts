@@ -11,7 +11,16 @@ import { Secrets } from './migrations/postgres/0002-secrets.ts'
 import { Credentials } from './migrations/postgres/0003-credentials.ts'
 import { OwnerDecisions } from './migrations/postgres/0004-owner-decisions.ts'
 import { Audit } from './migrations/postgres/0005-audit.ts'
-import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'
+import {
+  eventsSql,
+  type DeltaRow,
+  type Dialect,
+  type Param,
+  type Row,
+  type Sql,
+  type Statement,
+  type Storage,
+} from './storage.ts'
 import { openTransaction } from './transaction.ts'
 
 const dialect: Dialect = {
@@ -24,6 +33,9 @@ const dialect: Dialect = {
   now: 'now()',
   // `now()` is when the transaction began, which may have waited for locks since
   later: (ms) => `clock_timestamp() + interval '${ms} milliseconds'`,
+  journaledText: () => `''`,
+  journaledSeq: () => 'NULL',
+  hasJournaled: () => 'false',
   forUpdate: 'FOR UPDATE',
 }
 
@@ -185,10 +197,11 @@ export async function openPostgres(url: string, timeoutMs: number): Promise<Stor
     return { rows, changed: rowCount ?? 0 }
   }
 
+  const read = asSql((sql, params) => onPool(sql, params).catch(tellAway))
   return {
     dialect,
     orm: orm as unknown as Storage['orm'],
-    read: asSql((sql, params) => onPool(sql, params).catch(tellAway)),
+    read,
     snapshot: (statements) => snapshot(statements).catch(tellAway),
     async transaction(work) {
       const once = () =>
@@ -204,6 +217,8 @@ export async function openPostgres(url: string, timeoutMs: number): Promise<Stor
       return withRetries(once).catch(tellAway)
     },
     appendDeltas: (rows) => withRetries(() => appendOnce(rows)).catch(tellAway),
+    settleDeltas: async () => undefined,
+    readEvents: (logId, after, limit) => read.all(eventsSql, [logId, after, limit]),
     check: () => check().catch(tellAway),
     async close() {
       await orm.close(true)

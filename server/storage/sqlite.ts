@@ -5,13 +5,24 @@ import { MikroORM } from '@mikro-orm/sqlite'
 import Database from 'better-sqlite3'
 import { SqliteDialect } from 'kysely'
 import { ConfigError } from '../config/configError.ts'
+import { DeltaJournal, recoverJournal } from './deltaJournal.ts'
 import { entityList } from './entityList.ts'
 import { Initial } from './migrations/sqlite/0001-initial.ts'
 import { Credentials } from './migrations/sqlite/0003-credentials.ts'
 import { OwnerDecisions } from './migrations/sqlite/0004-owner-decisions.ts'
 import { Audit } from './migrations/sqlite/0005-audit.ts'
+import { DeltaJournal as DeltaJournalTable } from './migrations/sqlite/0006-delta-journal.ts'
 import { SqliteWriter } from './sqliteWriter.ts'
-import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'
+import {
+  eventsSql,
+  type Dialect,
+  type Param,
+  type Row,
+  type Sql,
+  type Statement,
+  type Storage,
+  type StoredEvent,
+} from './storage.ts'
 
 const sqliteNow = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
 
@@ -23,6 +34,9 @@ const dialect: Dialect = {
   concatenate: (column, orderBy) => `group_concat(${column}, '' ORDER BY ${orderBy})`,
   now: sqliteNow,
   later: (ms) => `${sqliteNow} + ${ms}`,
+  journaledText: (logId, messageSeq, after) => `journaled_text(${logId}, ${messageSeq}, ${after})`,
+  journaledSeq: (logId, messageSeq) => `journaled_seq(${logId}, ${messageSeq})`,
+  hasJournaled: (logId) => `has_journaled(${logId})`,
   forUpdate: '',
 }
 
@@ -105,6 +119,15 @@ function connectWriter(path: string): Database.Database {
   }
 }
 
+/** The functions of the dialect. */
+function addJournal(connection: Database.Database, journal: DeltaJournal): void {
+  connection.function('journaled_text', (logId, messageSeq, after) =>
+    journal.text(logId as number, messageSeq as number, after as number),
+  )
+  connection.function('journaled_seq', (logId, messageSeq) => journal.lastSeq(logId as number, messageSeq as number))
+  connection.function('has_journaled', (logId) => Number(journal.has(logId as number)))
+}
+
 const cannotOpen = (path: string, error: unknown): ConfigError =>
   new ConfigError(`DATABASE_URL is "sqlite:${path}", which can't be opened: ${(error as Error).message}.`)
 
@@ -141,6 +164,7 @@ export async function openSqlite(url: string): Promise<Storage> {
         { name: '0003-credentials', class: Credentials },
         { name: '0004-owner-decisions', class: OwnerDecisions },
         { name: '0005-audit', class: Audit },
+        { name: '0006-delta-journal', class: DeltaJournalTable },
       ],
       snapshot: false,
       silent: true,
@@ -160,37 +184,14 @@ export async function openSqlite(url: string): Promise<Storage> {
   deltas.pragma('synchronous = NORMAL')
   deltas.pragma('wal_autocheckpoint = 10000')
   deltas.pragma('cache_size = -65536')
-  const deltaWrites = new Statements(deltas)
+  // the journal looks once for all deltas of a log
+  deltas.pragma('foreign_keys = OFF')
   const writer = new SqliteWriter(orm as unknown as Storage['orm'], database, writes.asSql)
-
-  const leased = `SELECT 1 FROM generations WHERE id = ? AND fence = ? AND ended_at IS NULL`
-  const countUp = deltaWrites
-    .prepare(
-      `UPDATE session_logs SET last_seq = last_seq + 1 WHERE log_id = ? AND EXISTS (${leased}) RETURNING last_seq`,
-    )
-    .raw()
-  const insertDelta = deltaWrites.prepare(
-    `INSERT INTO session_events (log_id, seq, kind, message_seq, text_offset, data, created_at) VALUES (?, ?, 0, ?, ?, ?, ?)`,
-  )
-  const appendAll = (rows: readonly DeltaRow[]): number[] => {
-    const now = Date.now()
-    return rows.map((row) => {
-      const counted = countUp.get(row.logId, row.generationId, row.fence) as [number] | undefined
-      if (!counted) return 0
-      insertDelta.run(row.logId, counted[0], row.messageSeq, row.textOffset, row.text, now)
-      if (row.timeToFirstTokenMs !== null) {
-        deltaWrites.run(`UPDATE messages SET status = 'STREAMING' WHERE id = ?`, [row.messageId])
-        deltaWrites.run(`UPDATE generations SET status = 'STREAMING', time_to_first_token_ms = ? WHERE id = ?`, [
-          row.timeToFirstTokenMs,
-          row.generationId,
-        ])
-      }
-      return counted[0]
-    })
-  }
-  const begin = deltaWrites.prepare('BEGIN IMMEDIATE')
-  const commit = deltaWrites.prepare('COMMIT')
-  const rollback = deltaWrites.prepare('ROLLBACK')
+  recoverJournal(deltas)
+  // a synchronous BEGIN would wait for a transaction that is open on the other connection, and keep it from ever being
+  // committed
+  const journal = new DeltaJournal(deltas, (work) => writer.exclusive(work))
+  for (const connection of [reader, database]) addJournal(connection, journal)
 
   return {
     dialect,
@@ -201,22 +202,18 @@ export async function openSqlite(url: string): Promise<Storage> {
       return statements.map(({ sql, params }) => reads.all(sql, params))
     },
     transaction: (work) => writer.transaction(work),
-    appendDeltas: (rows) =>
-      // a synchronous BEGIN would wait for a transaction that is open on the other connection, and keep it from ever
-      // being committed
-      writer.exclusive(() => {
-        begin.run()
-        try {
-          const seqs = appendAll(rows)
-          commit.run()
-          return seqs
-        } catch (error) {
-          if (deltas.inTransaction) rollback.run()
-          throw error
-        }
-      }),
+    appendDeltas: (rows) => journal.append(rows),
+    settleDeltas: (logId) => journal.settle(logId),
+    async readEvents(logId, after, limit) {
+      const events = reads.all(eventsSql, [logId, after, limit]) as unknown as StoredEvent[]
+      const journaled = journal.beyond(logId, after)
+      if (journaled.length === 0) return events
+      // those of transactions are among the events at once
+      return [...events, ...journaled].sort((one, other) => one.seq - other.seq).slice(0, limit)
+    },
     check: async () => void reads.all('SELECT 1'),
     async close() {
+      journal.close(database.inTransaction)
       reader.close()
       deltas.close()
       await orm.close(true)

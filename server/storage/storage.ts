@@ -35,6 +35,17 @@ export interface DeltaRow {
   timeToFirstTokenMs: number | null
 }
 
+/** An event as its row has it; what it means is the log's business. */
+export interface StoredEvent {
+  seq: number
+  kind: number
+  subjectId: string | null
+  messageSeq: number | null
+  textOffset: number | null
+  data: string | null
+  createdAt: number | Date
+}
+
 /** Where SQLite and PostgreSQL differ in how a thing is said. */
 export interface Dialect {
   readonly name: 'sqlite' | 'postgres'
@@ -48,6 +59,13 @@ export interface Dialect {
   /** The time by the database's own clock, which is one for all nodes: now, and so many milliseconds later. */
   readonly now: string
   later(ms: number): string
+  /**
+   * What is stored of a message's deltas beside the table of events (deltaJournal.ts), as SQL: the text beyond a
+   * position, after all that the table has; the newest one's `seq` or NULL; whether there is any of a log.
+   */
+  journaledText(logId: string, messageSeq: string, after: string): string
+  journaledSeq(logId: string, messageSeq: string): string
+  hasJournaled(logId: string): string
   /** Clause of a `SELECT` that keeps its rows from being changed until the transaction ends. */
   readonly forUpdate: string
 }
@@ -70,10 +88,19 @@ export interface Storage {
    * @returns the `seq` of each, 0 where its generation's lease was taken away and nothing was written
    */
   appendDeltas(rows: readonly DeltaRow[]): Promise<number[]>
+  /** Puts a log's deltas into the table of events where they are kept elsewhere at first; nothing else changes by it. */
+  settleDeltas(logId: number): Promise<void>
+  /** Up to `limit` events of a log beyond a position, oldest first, as they are at one moment. */
+  readEvents(logId: number, after: number, limit: number): Promise<StoredEvent[]>
   /** Resolves where the database answers. */
   check(): Promise<void>
   close(): Promise<void>
 }
+
+/** With the parameters `log_id`, `after` and `limit`; deltas that SQLite keeps elsewhere are not among them. */
+export const eventsSql = `SELECT seq, kind, subject_id AS "subjectId", message_seq AS "messageSeq", text_offset AS "textOffset", data,
+    created_at AS "createdAt"
+  FROM session_events WHERE log_id = ? AND seq > ? ORDER BY seq LIMIT ?`
 
 export const toDate = (value: unknown): Date => (value instanceof Date ? value : new Date(value as number | string))
 export const toDateOrNull = (value: unknown): Date | null => (value == null ? null : toDate(value))

@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { User } from '../../server/entities/user.ts'
 import { ForbiddenError } from '../../server/errors.ts'
+import { readLog } from '../../server/log/read.ts'
 import { health } from '../../server/resolvers/health.ts'
 import { stats } from '../../server/resolvers/stats.ts'
 import { insert, type SessionRow } from '../../server/storage/rows.ts'
@@ -41,6 +42,7 @@ describe.each(databases)('statistics on %s', (database) => {
         ...{ promptTokens: 3, completionTokens: 2, isEstimated: true, createdAt: now },
       })
     })
+    return id
   }
 
   test('nothing yet is zeros and nulls', async () => {
@@ -86,6 +88,32 @@ describe.each(databases)('statistics on %s', (database) => {
       totalMessages: 4,
       errorRate: 3 / 25,
     })
+  })
+
+  test('a session is active from the first token that is stored, wherever that is', async () => {
+    const user = await house.user()
+    const session = await house.session(user)
+    const [messageId] = await house.messages(session, user, 1)
+    const { storage } = house.services
+    const generationId = await generation(session, messageId!, { status: 'STREAMING' })
+    await storage.transaction((tx) =>
+      tx.run(
+        'UPDATE session_events SET created_at = ? WHERE log_id = (SELECT log_id FROM session_logs WHERE session_id = ?)',
+        [new Date(0), session.id],
+      ),
+    )
+    const active = async (): Promise<number> => (await stats(house.ctx(user), {})).activeSessions
+    expect(await active()).toBe(0)
+    const { logId, lastSeq } = (await readLog(storage, session.id))!
+    await storage.appendDeltas([
+      {
+        ...{ logId, generationId, fence: 1, messageId: messageId!, messageSeq: lastSeq },
+        ...{ textOffset: 0, text: 'Hi', timeToFirstTokenMs: null },
+      },
+    ])
+    expect(await active()).toBe(1)
+    await storage.settleDeltas(logId)
+    expect(await active()).toBe(1)
   })
 
   test('health says what answers', async () => {

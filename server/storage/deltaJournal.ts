@@ -1,0 +1,245 @@
+import type Database from 'better-sqlite3'
+import type { DeltaRow, StoredEvent } from './storage.ts'
+
+/** Does its work while no transaction is open on another connection. */
+type Exclusively = <T>(work: () => T) => Promise<T>
+
+interface JournaledDelta {
+  seq: number
+  messageSeq: number
+  textOffset: number
+  text: string
+  createdAt: number
+}
+
+/** The deltas of one session's log that are not in it yet, oldest first. */
+interface Unsettled {
+  /** When the first of them was stored, in milliseconds, and in which row of the journal. */
+  since: number
+  journalId: number
+  deltas: JournaledDelta[]
+}
+
+/** The order in which a delta stands in the journal; the view `journaled_deltas` reads it back. */
+type Entry = [logId: number, seq: number, messageSeq: number, textOffset: number, text: string, createdAt: number]
+
+/** So long a log gathers deltas: at 50 tokens a second 50 share the page of the index that each alone would write. */
+const settleAfterMs = 1_000
+const settleEveryMs = 50
+/** Deltas that are moved at once, and what else their last log has: under a millisecond, in which nothing else goes on. */
+const settleAtOnce = 250
+/** Rows of the journal that are done with are deleted so many at a time. */
+const deleteAtOnce = 64
+
+/**
+ * Stores the deltas of a tick together: one row of a journal for all of them, since a row of its own in its session's
+ * log makes each delta write a page of the index. Later they are moved there, those of one log at a time. Until then
+ * they are also in memory, where they are read; after a crash the journal has them.
+ */
+export class DeltaJournal {
+  readonly #database: Database.Database
+  readonly #exclusively: Exclusively
+  readonly #begin: Database.Statement
+  readonly #commit: Database.Statement
+  readonly #rollback: Database.Statement
+  readonly #countUp: Database.Statement
+  readonly #streamMessage: Database.Statement
+  readonly #streamGeneration: Database.Statement
+  readonly #writeEntries: Database.Statement
+  readonly #deleteBelow: Database.Statement
+  readonly #deleteAll: Database.Statement
+  readonly #logExists: Database.Statement
+  readonly #insertDelta: Database.Statement
+  /** By log, the one that has waited longest first. */
+  readonly #unsettled = new Map<number, Unsettled>()
+  #deletedBelow = 0
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  /** @param database a connection of its own, to a database whose journal is empty */
+  constructor(database: Database.Database, exclusively: Exclusively) {
+    this.#database = database
+    this.#exclusively = exclusively
+    this.#begin = database.prepare('BEGIN IMMEDIATE')
+    this.#commit = database.prepare('COMMIT')
+    this.#rollback = database.prepare('ROLLBACK')
+    this.#countUp = database
+      .prepare(
+        `UPDATE session_logs SET last_seq = last_seq + 1 WHERE log_id = ?
+           AND EXISTS (SELECT 1 FROM generations WHERE id = ? AND fence = ? AND ended_at IS NULL) RETURNING last_seq`,
+      )
+      .pluck()
+    this.#streamMessage = database.prepare(`UPDATE messages SET status = 'STREAMING' WHERE id = ?`)
+    this.#streamGeneration = database.prepare(
+      `UPDATE generations SET status = 'STREAMING', time_to_first_token_ms = ? WHERE id = ?`,
+    )
+    this.#writeEntries = database.prepare('INSERT INTO delta_journal (deltas) VALUES (?)')
+    this.#deleteBelow = database.prepare('DELETE FROM delta_journal WHERE id < ?')
+    this.#deleteAll = database.prepare('DELETE FROM delta_journal')
+    this.#logExists = database.prepare('SELECT 1 FROM session_logs WHERE log_id = ?')
+    this.#insertDelta = database.prepare(
+      `INSERT INTO session_events (log_id, seq, kind, message_seq, text_offset, data, created_at) VALUES (?, ?, 0, ?, ?, ?, ?)`,
+    )
+  }
+
+  /** As `Storage.appendDeltas`. */
+  append(rows: readonly DeltaRow[]): Promise<number[]> {
+    return this.#exclusively(() => {
+      const entries: Entry[] = []
+      let journalId = 0
+      const seqs = this.#inTransaction(() => {
+        const now = Date.now()
+        const counted = rows.map((row) => this.#count(row, now, entries))
+        if (entries.length > 0) journalId = Number(this.#writeEntries.run(JSON.stringify(entries)).lastInsertRowid)
+        return counted
+      })
+      for (const entry of entries) this.#keep(entry, journalId)
+      this.#settleSoon()
+      return seqs
+    })
+  }
+
+  /** Moves the deltas of one log there. */
+  settle(logId: number): Promise<void> {
+    return this.#unsettled.has(logId) ? this.#exclusively(() => this.#settleAll([logId])) : Promise.resolve()
+  }
+
+  /** Moves everything into the logs where it can: not while a transaction is open on another connection. */
+  close(isElsewhereOpen: boolean): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    if (isElsewhereOpen) return
+    try {
+      this.#settleAll([...this.#unsettled.keys()])
+    } catch {
+      // whoever opens the database next finds them in the journal
+    }
+  }
+
+  /** Deltas of a log beyond `after` that are not in it yet, oldest first. */
+  beyond(logId: number, after: number): StoredEvent[] {
+    const found: StoredEvent[] = []
+    for (const { seq, messageSeq, textOffset, text, createdAt } of this.#unsettled.get(logId)?.deltas ?? [])
+      if (seq > after) found.push({ seq, kind: 0, subjectId: null, messageSeq, textOffset, data: text, createdAt })
+    return found
+  }
+
+  /** The text of a message beyond `after` that is not in the log yet. */
+  text(logId: number, messageSeq: number, after: number): string {
+    let text = ''
+    for (const delta of this.#unsettled.get(logId)?.deltas ?? [])
+      if (delta.messageSeq === messageSeq && delta.seq > after) text += delta.text
+    return text
+  }
+
+  /** Position of a message's newest delta that is not in the log yet. */
+  lastSeq(logId: number, messageSeq: number): number | null {
+    return this.#unsettled.get(logId)?.deltas.findLast((delta) => delta.messageSeq === messageSeq)?.seq ?? null
+  }
+
+  has(logId: number): boolean {
+    return this.#unsettled.has(logId)
+  }
+
+  #inTransaction<T>(work: () => T): T {
+    this.#begin.run()
+    try {
+      const result = work()
+      this.#commit.run()
+      return result
+    } catch (error) {
+      if (this.#database.inTransaction) this.#rollback.run()
+      throw error
+    }
+  }
+
+  #count(row: DeltaRow, now: number, entries: Entry[]): number {
+    // said now and not when it is settled
+    if (row.textOffset < 0) throw new RangeError(`text_offset ${row.textOffset} violates a constraint`)
+    const seq = this.#countUp.get(row.logId, row.generationId, row.fence) as number | undefined
+    if (seq === undefined) return 0
+    entries.push([row.logId, seq, row.messageSeq, row.textOffset, row.text, now])
+    if (row.timeToFirstTokenMs !== null) {
+      this.#streamMessage.run(row.messageId)
+      this.#streamGeneration.run(row.timeToFirstTokenMs, row.generationId)
+    }
+    return seq
+  }
+
+  #keep([logId, seq, messageSeq, textOffset, text, createdAt]: Entry, journalId: number): void {
+    let unsettled = this.#unsettled.get(logId)
+    if (!unsettled) this.#unsettled.set(logId, (unsettled = { since: createdAt, journalId, deltas: [] }))
+    unsettled.deltas.push({ seq, messageSeq, textOffset, text, createdAt })
+  }
+
+  #settleSoon(): void {
+    if (this.#timer || this.#isClosed || this.#unsettled.size === 0) return
+    this.#timer = setTimeout(() => {
+      this.#exclusively(() => this.#settleSome())
+        // it stays where it is, and is tried again
+        .catch(() => undefined)
+        .finally(() => {
+          this.#timer = undefined
+          this.#settleSoon()
+        })
+    }, settleEveryMs).unref()
+  }
+
+  /** Moves the deltas of the logs that have waited long enough, oldest first. */
+  #settleSome(): void {
+    const until = Date.now() - settleAfterMs
+    const logIds: number[] = []
+    let count = 0
+    for (const [logId, { since, deltas }] of this.#unsettled) {
+      if (since > until || count >= settleAtOnce) break
+      logIds.push(logId)
+      count += deltas.length
+    }
+    this.#settleAll(logIds)
+  }
+
+  #settleAll(logIds: readonly number[]): void {
+    if (logIds.length === 0) return
+    this.#inTransaction(() => {
+      for (const logId of logIds) this.#settleLog(logId)
+      this.#deleteDone(logIds)
+    })
+    for (const logId of logIds) this.#unsettled.delete(logId)
+  }
+
+  #settleLog(logId: number): void {
+    const unsettled = this.#unsettled.get(logId)
+    // nobody reads the log of a session that was deleted meanwhile
+    if (!unsettled || this.#logExists.get(logId) === undefined) return
+    for (const { seq, messageSeq, textOffset, text, createdAt } of unsettled.deltas)
+      this.#insertDelta.run(logId, seq, messageSeq, textOffset, text, createdAt)
+  }
+
+  /** Deletes what the journal has of these logs and no other needs. */
+  #deleteDone(logIds: readonly number[]): void {
+    let firstNeeded: number | undefined
+    for (const [logId, { journalId }] of this.#unsettled)
+      if (!logIds.includes(logId)) {
+        firstNeeded = journalId
+        break
+      }
+    if (firstNeeded === undefined) {
+      this.#deleteAll.run()
+      // an empty table counts from the beginning again
+      this.#deletedBelow = 0
+    } else if (firstNeeded - this.#deletedBelow >= deleteAtOnce) {
+      this.#deleteBelow.run(firstNeeded)
+      this.#deletedBelow = firstNeeded
+    }
+  }
+}
+
+/** Moves what the journal of a database holds into the logs: after a crash, or in a copy of a database that is in use. */
+export function recoverJournal(database: Database.Database): void {
+  database.transaction(() => {
+    database.exec(`
+      INSERT INTO session_events (log_id, seq, kind, subject_id, message_seq, text_offset, data, created_at)
+      SELECT log_id, seq, kind, subject_id, message_seq, text_offset, data, created_at FROM journaled_deltas;
+      DELETE FROM delta_journal`)
+  })()
+}
