@@ -19,6 +19,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
     // A test that asserts nothing cannot fail.
-    expect: { requireAssertions: true },
+    // What is waited for is waited for on a slow machine too.
+    expect: { requireAssertions: true, poll: { timeout: 20_000 } },
   },
 })

@@ -134,7 +134,7 @@ test('the arrows go from message to message, and Tab stops at one', async () => 
   await expect.poll(focused).toBe(`Message ${count - 10}`)
 })
 
-test('scrolling up lets go of the end, and older pages come without a jump', async () => {
+test('scrolling up lets go of the end, and older pages come without a jump', { timeout: 120_000 }, async () => {
   await page.getByRole('textbox', { name: 'Message' }).focus()
   await page.getByRole('button', { name: 'To the newest message' }).click()
   await expect.poll(leftPx).toBeLessThanOrEqual(1)
