@@ -97,14 +97,13 @@ export function requireRole(role: ParticipantRole | undefined, action: Action): 
   )
 }
 
+const asParticipant = `SELECT ${sessionColumns('s')}, p.role FROM sessions s
+  JOIN participants p ON p.session_id = s.id AND p.user_id = ? WHERE s.id = ?`
+
 async function findAsParticipant(ctx: Context, sessionId: string, action: Action): Promise<Access | undefined> {
   requireAction(ctx, action)
   const viewer = requireViewer(ctx)
   if (!isUuid(sessionId)) return undefined
-  const [row] = await ctx.storage.read.all(
-    `SELECT ${sessionColumns('s')}, p.role FROM sessions s
-     JOIN participants p ON p.session_id = s.id AND p.user_id = ? WHERE s.id = ?`,
-    [viewer.id, sessionId.toLowerCase()],
-  )
+  const [row] = await ctx.storage.read.all(asParticipant, [viewer.id, sessionId.toLowerCase()])
   return row && { session: sessionOf(row), role: row.role as ParticipantRole }
 }

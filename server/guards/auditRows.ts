@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
-import type { AuditRow } from '../storage/rows.ts'
+import { limited, type AuditRow } from '../storage/rows.ts'
 import type { Param, Storage, Tx } from '../storage/storage.ts'
 
 /** An id for an entry of now, and the time that stands in it. */
@@ -70,7 +70,7 @@ export async function pruneAuditRows(storage: Storage, before: Date, signal: Abo
       tx.run(
         // in one order, so that two nodes that prune at once wait for each other and don't lock each other out
         `DELETE FROM audit_entries WHERE id IN (
-           SELECT id FROM audit_entries WHERE id < ? ORDER BY id LIMIT ? ${storage.dialect.forUpdate})`,
+           SELECT id FROM audit_entries WHERE id < ? ORDER BY id ${limited} ${storage.dialect.forUpdate})`,
         [first, prunedAtOnce],
       ),
     )

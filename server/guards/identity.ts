@@ -1,4 +1,4 @@
-import { createHash, randomUUID, randomUUIDv7 } from 'node:crypto'
+import { hash, randomUUID, randomUUIDv7 } from 'node:crypto'
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { MemoryBus } from '../bus/memoryBus.ts'
@@ -105,7 +105,7 @@ export class Identity {
    */
   async verify(token: string): Promise<Verified> {
     if (token.length > maxTokenCharacters) throw refused()
-    const key = createHash('sha256').update(token).digest('base64')
+    const key = hash('sha256', token, 'base64')
     const known = this.#verified.get(key)
     if (known && !this.#isWithdrawn(known.credential)) {
       if (this.#revocations.has(known.credential.id)) throw revoked()
@@ -250,7 +250,7 @@ function headerOf(token: string): { alg?: string } {
 function credentialOf(token: string, { iss, sub, jti }: JWTPayload): string {
   const named = typeof jti === 'string' && jti !== ''
   const identity = named ? JSON.stringify([iss ?? null, sub, jti]) : token.slice(0, token.lastIndexOf('.'))
-  return createHash('sha256').update(identity).digest('hex')
+  return hash('sha256', identity)
 }
 
 const refused = () => new UnauthenticatedError('The token is not valid here. Sign in again.')

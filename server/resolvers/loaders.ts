@@ -33,6 +33,9 @@ type Parts = Pick<Services, 'storage' | 'presence'>
 export class Loaders {
   readonly #parts: Parts
   #made: Map<string, unknown> | undefined
+  /** What was read, by id, for whoever need not wait: a promise for each message of a page costs more than to read it. */
+  #users: Map<string, UserRow> | undefined
+  #messages: Map<string, MessageRow> | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -41,18 +44,23 @@ export class Loaders {
   /** Forgets what was read, for whoever has changed it. */
   clearAll(): void {
     this.#made = undefined
+    this.#users = undefined
+    this.#messages = undefined
   }
 
   /** @throws NotFoundError for an unknown id */
   get user(): DataLoader<string, UserRow> {
     return this.#loader('user', async (ids) => {
+      const users = (this.#users ??= new Map<string, UserRow>())
       const rows = await this.#byIds(`SELECT ${userColumns('u')} FROM users u WHERE`, 'u.id', ids)
-      return inOrder(
-        ids,
-        rows.map((row) => userOf(row)),
-        (user) => user.id,
-      ).map((user) => user ?? gone('user'))
+      for (const row of rows) users.set(row.id as string, userOf(row))
+      return ids.map((id) => users.get(id) ?? gone('user'))
     })
+  }
+
+  /** A user; at once where they were read with a page. */
+  author(id: string): UserRow | Promise<UserRow> {
+    return this.#users?.get(id) ?? this.user.load(id)
   }
 
   /** @throws NotFoundError for an unknown id */
@@ -71,12 +79,11 @@ export class Loaders {
   get message(): DataLoader<string, MessageRow | null> {
     return this.#loader('message', async (ids) => {
       const { storage } = this.#parts
-      const rows = await this.#byIds(
-        `SELECT ${messageColumns('messages')}, ${storedText(storage)} AS content FROM messages WHERE`,
-        'messages.id',
-        ids,
-      )
-      return inOrder(ids, rows.map(messageOf), (message) => message.id)
+      const unread = ids.filter((id) => !this.#messages?.has(id))
+      const select = `SELECT ${messageColumns('messages')}, ${storedText(storage)} AS content FROM messages WHERE`
+      const rows = unread.length > 0 ? await this.#byIds(select, 'messages.id', unread) : []
+      const read = new Map(rows.map((row) => [row.id, messageOf(row)]))
+      return ids.map((id) => this.#messages?.get(id) ?? read.get(id) ?? null)
     })
   }
 
@@ -148,10 +155,17 @@ export class Loaders {
     return sumOf((await this.#snapshot.load({ sessionId, read: 'usage' }))[0])
   }
 
-  /** One page of a session's messages in the order of reading, one more than its limit where there are more. */
+  /**
+   * One page of a session's messages in the order of reading, one more than its limit where there are more; with it their
+   * authors, where it is asked for them.
+   */
   async messagePage(sessionId: string, page: MessagePageRequest): Promise<MessageRow[]> {
+    const messages = (this.#messages ??= new Map<string, MessageRow>())
     const rows = (await this.#snapshot.load({ sessionId, read: page })).map(messageOf)
-    for (const row of rows) this.message.prime(row.id, row)
+    for (const row of rows) messages.set(row.id, row)
+    // who can't be read is an error of the message's field, not of the page
+    if (page.parts?.includes('authorId'))
+      await this.user.loadMany([...new Set(rows.flatMap(({ authorId }) => authorId ?? []))])
     return rows
   }
 
@@ -177,9 +191,12 @@ export class Loaders {
     return loader
   }
 
-  #byIds(select: string, column: string, ids: readonly string[], rest = ''): Promise<Row[]> {
+  #byIds(select: string, column: string, ids: readonly string[]): Promise<Row[]> {
     const { dialect, read } = this.#parts.storage
-    return read.all(`${select} ${dialect.isIn(column)} ${rest}`, [dialect.list(ids)])
+    const [only, ...others] = ids
+    return only !== undefined && others.length === 0
+      ? read.all(`${select} ${column} = ?`, [only])
+      : read.all(`${select} ${dialect.isIn(column)}`, [dialect.list(ids)])
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts'
 import { findSession, requireAction } from '../guards/access.ts'
 import { connect, parsePage, type Connection, type PageArgs } from './connection.ts'
-import type { GenerationOfMessage, MessageRow, SessionRow } from '../storage/rows.ts'
+import type { GenerationOfMessage, MessagePart, MessageRow, SessionRow } from '../storage/rows.ts'
 import { isUuid } from './validation.ts'
 
 const maxSeq = 2 ** 31 - 1
@@ -23,13 +23,14 @@ export async function message(
 /**
  * A page of a session's messages, oldest first. Nothing is awaited before the loader is asked, so that the pages of all
  * sessions and their `lastSeq` are read together.
+ * @param parts what is asked of the messages, all of it where undefined
  * @param current the session's row as of the page, where it was not read before
  */
 export async function messagesOf(
   ctx: Context,
   session: SessionRow,
   args: PageArgs,
-  current?: () => Promise<SessionRow>,
+  { parts, current }: { parts?: readonly MessagePart[]; current?: () => Promise<SessionRow> } = {},
 ): Promise<Connection<MessageRow>> {
   const page = parsePage(args, parseSeq)
   const rows = await ctx.loaders.messagePage(session.id, {
@@ -37,6 +38,7 @@ export async function messagesOf(
     fromEnd: page.fromEnd,
     after: page.after ?? 0,
     before: page.before ?? maxSeq,
+    parts,
   })
   return connect(
     rows,

@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { requireViewer } from '../guards/access.ts'
 import type { Param } from '../storage/storage.ts'
 import { connect, parsePage, type Connection, type PageArgs } from './connection.ts'
-import { sessionColumns, sessionOf, userColumns, userOf, type SessionRow } from '../storage/rows.ts'
+import { limited, sessionColumns, sessionOf, userColumns, userOf, type SessionRow } from '../storage/rows.ts'
 import { characters, isUuid, parse, text } from './validation.ts'
 
 export interface SessionFilter {
@@ -62,7 +62,7 @@ export async function sessions(
   const rows = await read.all(
     `SELECT ${sessionColumns('s')}, ${userColumns('o', 'owner:')}
      FROM participants p JOIN sessions s ON s.id = p.session_id JOIN users o ON o.id = s.owner_id
-     WHERE ${conditions.join(' AND ')} ORDER BY s.last_active_at ${order}, s.id ${order} LIMIT ?`,
+     WHERE ${conditions.join(' AND ')} ORDER BY s.last_active_at ${order}, s.id ${order} ${limited}`,
     [...params, page.limit + 1],
   )
   const found = rows.map((row) => {

@@ -14,6 +14,8 @@ export interface SnapshotRequest {
  * @returns the rows of each request, in the order of reading
  */
 export async function readSnapshot(storage: Storage, requests: readonly SnapshotRequest[]): Promise<Row[][]> {
+  const [only, ...others] = requests
+  if (only && others.length === 0) return storage.snapshot([statementOf(storage, only.read, [only.sessionId])])
   const groups = [...Map.groupBy(requests, ({ read }) => JSON.stringify(read)).values()]
   const results = await storage.snapshot(
     groups.map((group) =>

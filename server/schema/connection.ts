@@ -26,7 +26,7 @@ export function connectionType<Node extends object>(node: ObjectRef<SchemaTypes,
     description: `One of a page of ${plural}.`,
     fields: (t) => ({
       cursor: t.exposeString('cursor', { description: 'For `after` and `before`. Opaque.' }),
-      node: t.field({ type: node, description: 'What stands there.', resolve: (of) => of.node as never }),
+      node: t.expose('node', { type: node, description: 'What stands there.' }),
     }),
   })
   return builder.objectRef<Connection<Node>>(`${node.name}Connection`).implement({

@@ -1,3 +1,4 @@
+import type { GraphQLResolveInfo } from 'graphql'
 import type { MessageRole as Role, MessageStatus as Status, MessageType as Type } from '../entities/message.ts'
 import {
   ConflictError,
@@ -9,12 +10,13 @@ import {
   type ErrorCode as Code,
 } from '../errors.ts'
 import { generationOfMessage, message } from '../resolvers/message.ts'
-import type { GenerationRow, MessageRow } from '../storage/rows.ts'
+import type { GenerationRow, MessagePart, MessageRow } from '../storage/rows.ts'
 import { sendMessage } from '../resolvers/sendMessage.ts'
 import { builder } from './builder.ts'
 import { connectionType } from './connection.ts'
 import { describedEnum } from './describedEnum.ts'
 import { ErrorCode, resultUnion } from './errors.ts'
+import { fieldsAsked } from './fieldsAsked.ts'
 import { Model } from './model.ts'
 import { Node } from './node.ts'
 import { Generation, Message, Session } from './refs.ts'
@@ -69,7 +71,7 @@ Message.implement({
       type: User,
       nullable: true,
       description: "Who wrote it; null for the model's and the system's.",
-      resolve: ({ authorId }, _args, ctx) => (authorId ? ctx.loaders.user.load(authorId) : null),
+      resolve: ({ authorId }, _args, ctx) => (authorId ? ctx.loaders.author(authorId) : null),
     }),
     parent: t.field({
       type: Message,
@@ -114,6 +116,17 @@ Message.implement({
 })
 
 export const MessageConnection = connectionType(Message, 'messages')
+
+const partOf: Record<string, MessagePart> = {
+  ...{ type: 'type', content: 'content', author: 'authorId', parent: 'parentId', model: 'model' },
+  ...{ metadata: 'metadata', updatedAt: 'updatedAt' },
+}
+
+/** What an operation asks of messages anywhere: its rows are shared by all that it asks for. */
+export function messagePartsAsked(info: GraphQLResolveInfo): MessagePart[] {
+  const asked = fieldsAsked(info)
+  return Object.entries(partOf).flatMap(([field, part]) => (asked.has(`Message.${field}`) ? [part] : []))
+}
 
 builder.queryField('message', (t) =>
   t.field({

@@ -10,7 +10,7 @@ import { asksForLastSeq, fromRow } from './atLastSeq.ts'
 import { builder } from './builder.ts'
 import { connectionType, pageArgs } from './connection.ts'
 import { resultUnion } from './errors.ts'
-import { MessageConnection } from './message.ts'
+import { MessageConnection, messagePartsAsked } from './message.ts'
 import { Model } from './model.ts'
 import { Node } from './node.ts'
 import { Participant } from './participant.ts'
@@ -72,7 +72,10 @@ Session.implement({
         before: t.arg.string({ description: pageArgs.before }),
       },
       resolve: (of, args, ctx, info) =>
-        messagesOf(ctx, of, args, asksForLastSeq(info) ? () => ctx.loaders.sessionAtLastSeq(of) : undefined),
+        messagesOf(ctx, of, args, {
+          parts: messagePartsAsked(info),
+          current: asksForLastSeq(info) ? () => ctx.loaders.sessionAtLastSeq(of) : undefined,
+        }),
     }),
     usage: t.field({
       type: TokenUsage,

@@ -11,16 +11,8 @@ import { Secrets } from './migrations/postgres/0002-secrets.ts'
 import { Credentials } from './migrations/postgres/0003-credentials.ts'
 import { OwnerDecisions } from './migrations/postgres/0004-owner-decisions.ts'
 import { Audit } from './migrations/postgres/0005-audit.ts'
-import {
-  eventsSql,
-  type DeltaRow,
-  type Dialect,
-  type Param,
-  type Row,
-  type Sql,
-  type Statement,
-  type Storage,
-} from './storage.ts'
+import { eventsSql } from './rows.ts'
+import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'
 import { openTransaction } from './transaction.ts'
 
 const dialect: Dialect = {

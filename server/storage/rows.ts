@@ -96,12 +96,24 @@ export const participantOf = (row: Row): ParticipantRow => ({
   joinedAt: toDate(row.joinedAt),
 })
 
+const mostAskedOfMessages = ['id', 'sessionId', 'seq', 'role', 'status', 'createdAt']
+
 /** All but `content`, which lies beyond its column while it streams. */
 export const messageColumns = columns(
-  ...['id', 'sessionId', 'seq', 'role', 'type', 'contentSeq', 'status', 'authorId', 'parentId', 'model', 'metadata'],
-  ...['createdAt', 'updatedAt'],
+  ...mostAskedOfMessages,
+  ...['type', 'contentSeq', 'authorId', 'parentId', 'model', 'metadata', 'updatedAt'],
 )
 
+/** What a page reads of its messages only where it is asked for. */
+export type MessagePart = 'type' | 'content' | 'authorId' | 'parentId' | 'model' | 'metadata' | 'updatedAt'
+
+/** The columns of these parts, and those that nearly all ask for; `content` as in `messageColumns`. */
+export const someMessageColumns = (parts: readonly MessagePart[]): string =>
+  [...mostAskedOfMessages, ...parts.filter((part) => part !== 'content')]
+    .map((name) => `messages.${snake(name)} AS "${name}"`)
+    .join(', ')
+
+/** What was not read is undefined. */
 export const messageOf = (row: Row): MessageRow => ({
   id: row.id as string,
   sessionId: row.sessionId as string,
@@ -116,7 +128,7 @@ export const messageOf = (row: Row): MessageRow => ({
   model: row.model as string | null,
   metadata: toJson<Record<string, unknown>>(row.metadata),
   createdAt: toDate(row.createdAt),
-  updatedAt: toDate(row.updatedAt),
+  updatedAt: row.updatedAt === undefined ? (undefined as never) : toDate(row.updatedAt),
 })
 
 export const generationColumns = columns(
@@ -164,6 +176,17 @@ export const auditOf = (row: Row): AuditRow => ({
   times: row.times as number,
   createdAt: toDate(row.createdAt),
 })
+
+/**
+ * To be bound to how many rows to read at most. Of a bare `LIMIT ?` SQLite takes the value into its plan, and makes the
+ * plan anew each time that one is bound.
+ */
+export const limited = 'LIMIT CAST(? AS INTEGER)'
+
+/** Rows of `StoredEvent`, by the key of a log, a position before them, and how many at most. */
+export const eventsSql = `SELECT seq, kind, subject_id AS "subjectId", message_seq AS "messageSeq", text_offset AS "textOffset", data,
+    created_at AS "createdAt"
+  FROM session_events WHERE log_id = ? AND seq > ? ORDER BY seq ${limited}`
 
 /**
  * Inserts a row whose properties are the columns' names in camelCase; objects go in as JSON.

@@ -13,16 +13,8 @@ import { OwnerDecisions } from './migrations/sqlite/0004-owner-decisions.ts'
 import { Audit } from './migrations/sqlite/0005-audit.ts'
 import { DeltaJournal as DeltaJournalTable } from './migrations/sqlite/0006-delta-journal.ts'
 import { SqliteWriter } from './sqliteWriter.ts'
-import {
-  eventsSql,
-  type Dialect,
-  type Param,
-  type Row,
-  type Sql,
-  type Statement,
-  type Storage,
-  type StoredEvent,
-} from './storage.ts'
+import { eventsSql } from './rows.ts'
+import type { Dialect, Param, Row, Sql, Statement, Storage, StoredEvent } from './storage.ts'
 
 const sqliteNow = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
 

@@ -97,11 +97,6 @@ export interface Storage {
   close(): Promise<void>
 }
 
-/** With the parameters `log_id`, `after` and `limit`; deltas that SQLite keeps elsewhere are not among them. */
-export const eventsSql = `SELECT seq, kind, subject_id AS "subjectId", message_seq AS "messageSeq", text_offset AS "textOffset", data,
-    created_at AS "createdAt"
-  FROM session_events WHERE log_id = ? AND seq > ? ORDER BY seq LIMIT ?`
-
 export const toDate = (value: unknown): Date => (value instanceof Date ? value : new Date(value as number | string))
 export const toDateOrNull = (value: unknown): Date | null => (value == null ? null : toDate(value))
 export const toJson = <T>(value: unknown): T =>
