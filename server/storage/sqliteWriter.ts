@@ -93,19 +93,21 @@ export class SqliteWriter {
   /** Never rejects. Nobody is told anything before all is over: what made one fail may only now be there to be read. */
   async #runTogether(connection: Connection, jobs: readonly Job[]): Promise<void> {
     const failures = new Map<Job, unknown>()
+    // a savepoint copies every page that is changed behind it
+    const isAlone = jobs.length === 1
     try {
       this.#begin.run()
       for (const job of jobs) {
-        this.#savepoint.run()
+        if (!isAlone) this.#savepoint.run()
         try {
           await job.perform(connection)
         } catch (error) {
           failures.set(job, error)
           // some failures, such as a full disk, have undone everything already
-          if (!this.#database.inTransaction) throw error
+          if (isAlone || !this.#database.inTransaction) throw error
           this.#rollbackTo.run()
         }
-        this.#release.run()
+        if (!isAlone) this.#release.run()
       }
       this.#commit.run()
     } catch (error) {
