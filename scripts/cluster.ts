@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { readConfig, withoutPassword } from '../server/config/config.ts'
 import { ConfigError } from '../server/config/configError.ts'
 import { ensureClientBuilt } from '../server/http/clientBuild.ts'
+import { onSignals } from '../server/signals.ts'
 import { startBalancer } from './support/balancer.ts'
 import { runCommand } from './support/command.ts'
 import type { ServerProcess } from './support/serverProcess.ts'
@@ -39,7 +40,7 @@ function onSignal(): void {
   if (signals === 1) console.log('Stopping: running answers may end first. Once more to interrupt them.')
   for (const node of nodes) node.signal('SIGTERM')
 }
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+onSignals(['SIGINT', 'SIGTERM', 'SIGHUP'], onSignal)
 
 async function startParts(): Promise<{ databaseUrl: string; redisUrl: string }> {
   let { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = process.env

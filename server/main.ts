@@ -2,6 +2,7 @@ import { buildApp, type App } from './app.ts'
 import { dataFolder, describeSettings, readConfig, withoutPassword } from './config/config.ts'
 import { ConfigError } from './config/configError.ts'
 import { ensureClientBuilt } from './http/clientBuild.ts'
+import { onSignals } from './signals.ts'
 
 const help = `Parley: a chat server for language models with a typed GraphQL API.
 
@@ -13,10 +14,15 @@ ${describeSettings()}
 
 /** Starts the server with the settings of the environment, and stops it on SIGTERM or SIGINT. */
 async function main(): Promise<void> {
-  if (process.argv.includes('--help') || process.argv.includes('-h')) {
+  const args = process.argv.slice(2)
+  if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(help)
     return
   }
+  if (args.length > 0)
+    throw new ConfigError(
+      `${JSON.stringify(args[0])} is no argument of npm start: settings come from the environment, and npm start -- --help lists them.`,
+    )
   const say = (line: string): void => void process.stdout.write(`${line}\n`)
   const config = readConfig()
   const clientFolder = await ensureClientBuilt(say)
@@ -55,8 +61,7 @@ function stopOnSignals(app: App, say: (line: string) => void): void {
       (error: unknown) => fail(error),
     )
   }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
+  onSignals(['SIGTERM', 'SIGINT'], onSignal)
 }
 
 function fail(error: unknown): never {

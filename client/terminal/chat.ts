@@ -12,6 +12,8 @@ import { interactiveScreen, plainScreen, type Screen } from './screen.ts'
 type ExitCode = 0 | 1 | 130
 
 const shownAtFirst = 10
+/** Nobody looks on who could give up. */
+const pipedPatienceMs = 10_000
 
 async function chat(options: Options): Promise<ExitCode> {
   const terminal = process.stdin.isTTY ? interactiveScreen() : undefined
@@ -39,6 +41,7 @@ async function chat(options: Options): Promise<ExitCode> {
       guests: createGuestTokens(process.env),
       setToken: (next) => (token = next),
       onTrouble: screen.notice,
+      patienceMs: options.waitMs ?? (terminal ? Infinity : pipedPatienceMs),
     }
     const content = terminal ? '' : (await text(process.stdin)).trim()
     if (!terminal && !content) throw new Error('There was nothing on the input to send.')

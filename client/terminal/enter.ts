@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { AnyVariables, CombinedError, OperationResult, TypedDocumentNode } from '@urql/core'
 import type { SessionPageQuery } from '../gql/graphql.ts'
 import type { ParleyClient } from '../library/client.ts'
@@ -15,8 +16,9 @@ export interface Entrance {
   guests: GuestTokens
   /** From now on the client is who the token says. */
   setToken(token: string | undefined): void
-  /** Told once when the server can't be reached; it is tried again until it can. */
+  /** Told once when the server can't be reached; it is tried again until it can, or for so long. */
   onTrouble(text: string): void
+  patienceMs: number
 }
 
 /** The viewer: of the token that was given, or the guest of this name, who is made where there is none. */
@@ -64,20 +66,23 @@ export async function invite(entrance: Entrance, sessionId: string): Promise<str
   return `${new URL(entrance.options.url).origin}/join#token=${encodeURIComponent(token)}`
 }
 
-/** Asks until the server is there to answer. */
+/** Asks until the server is there to answer; throws once there was none for `patienceMs`. */
 async function ask<Data, Variables extends AnyVariables>(
-  { client, onTrouble }: Entrance,
+  { client, options, onTrouble, patienceMs }: Entrance,
   document: TypedDocumentNode<Data, Variables>,
   variables: Variables,
 ): Promise<OperationResult<Data, Variables>> {
   const isMutation = document.definitions.some(
     (definition) => definition.kind === 'OperationDefinition' && definition.operation === 'mutation',
   )
+  const startedAt = performance.now()
   for (let failures = 0; ; failures++) {
     const result = await (isMutation ? client.mutation(document, variables) : client.query(document, variables))
     if (!result.error?.networkError) return result
+    const leftMs = patienceMs - (performance.now() - startedAt)
+    if (leftMs <= 0) throw new Error(`The server at ${options.url} can’t be reached.`)
     if (failures === 0) onTrouble('The server can’t be reached. Trying again; Ctrl-C gives up.')
-    await client.connection.wait(failures)
+    await Promise.race([client.connection.wait(failures), ...(leftMs < Infinity ? [delay(leftMs)] : [])])
   }
 }
 

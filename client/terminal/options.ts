@@ -9,6 +9,8 @@ export interface Options {
   /** From an invitation. */
   invitation: string | undefined
   isInviting: boolean
+  /** How long to try a server that can't be reached; undefined where nothing is said. */
+  waitMs: number | undefined
 }
 
 export const help = `A conversation in the terminal.
@@ -22,6 +24,7 @@ export const help = `A conversation in the terminal.
   --invite         prints a link by which others can join
   --token TOKEN    who you are, also from PARLEY_TOKEN; without it you are a guest, the same one each time
   --name NAME      the guest's name (default Guest); another name is another guest
+  --wait SECONDS   how long to try a server that isn't there (default 10 with input from a pipe, else for ever)
   --help
 `
 
@@ -36,12 +39,16 @@ export function readOptions(args: string[], env: NodeJS.ProcessEnv): Options | '
       invite: { type: 'boolean', default: false },
       token: { type: 'string' },
       name: { type: 'string' },
+      wait: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return 'help'
   if (!URL.canParse(values.url) || !/^https?:$/.test(new URL(values.url).protocol)) {
     throw new Error(`--url must be like http://127.0.0.1:4000, not ${values.url}`)
+  }
+  if (values.wait !== undefined && !/^\d+$/.test(values.wait)) {
+    throw new Error(`--wait must be a number of seconds, not ${values.wait}`)
   }
   if (values.session && values.join) throw new Error('--session and --join exclude each other.')
   return {
@@ -51,6 +58,7 @@ export function readOptions(args: string[], env: NodeJS.ProcessEnv): Options | '
     sessionId: values.session,
     invitation: values.join === undefined ? undefined : tokenOf(values.join),
     isInviting: values.invite,
+    waitMs: values.wait === undefined ? undefined : Number(values.wait) * 1000,
   }
 }
 

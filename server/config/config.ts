@@ -21,7 +21,21 @@ export function readConfig(env: Record<string, string | undefined> = process.env
   // who raises the one would hit the other at once: an address has several users
   if (!env.RATE_LIMIT_PER_MINUTE_PER_ADDRESS)
     all.rateLimitPerMinutePerAddress = Math.max(all.rateLimitPerMinutePerAddress, 5 * all.rateLimitPerMinute)
+  checkTogether(all)
   return all
+}
+
+/** What one setting may be in the light of another. */
+function checkTogether({ leaseMs, leaseRenewMs, defaultModel, openrouterApiKey }: Config): void {
+  // a renewal that is late once must not cost the generations
+  if (leaseRenewMs > leaseMs / 2)
+    throw new ConfigError(
+      `LEASE_RENEW_MS is "${leaseRenewMs}", but must be at most half of LEASE_MS, which is ${leaseMs}.`,
+    )
+  if (defaultModel?.startsWith('openrouter/') && !openrouterApiKey)
+    throw new ConfigError(
+      `DEFAULT_MODEL is ${JSON.stringify(defaultModel)}, but must be of another provider while OPENROUTER_API_KEY is not set.`,
+    )
 }
 
 function parsed({ name, parse }: Setting<unknown>, value: string): unknown {

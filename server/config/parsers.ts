@@ -21,11 +21,30 @@ export const oneOf =
 
 export const flag = (value: string): boolean => oneOf('0', '1')(value) === '1'
 
-export const list = (value: string): string[] =>
-  value
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter(Boolean)
+/** Entries separated by commas; an empty text, which is what is not set, has none. */
+export const list =
+  (entries: string, isOne: (entry: string) => boolean = () => true) =>
+  (value: string): string[] => {
+    const found = value
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter(Boolean)
+    return value === '' || (found.length > 0 && found.every(isOne)) ? found : fail(`${entries}, separated by commas`)
+  }
+
+const isModel = (value: string): boolean => /^(?:local|openrouter|demo)\/\S/.test(value)
+const likeModels = '<provider>/<model>, the provider being local, openrouter or demo'
+
+export const model = (value: string): string => (isModel(value) ? value : fail(likeModels))
+export const models = list(`models as ${likeModels}`, isModel)
+
+/** As a browser writes them, else none would be found to be equal. The pages of apps have schemes of their own. */
+const isOrigin = (value: string): boolean =>
+  /^https?:/i.test(value)
+    ? URL.canParse(value) && new URL(value).origin === value
+    : /^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s]+$/.test(value)
+
+export const origins = list('origins like https://chat.example.org, in lower case and without a path', isOrigin)
 
 export const url =
   (...protocols: string[]) =>

@@ -1,4 +1,17 @@
-import { database, flag, integer, list, metricsToken, oneOf, secret, text, url } from './parsers.ts'
+import {
+  database,
+  flag,
+  integer,
+  list,
+  metricsToken,
+  model,
+  models,
+  oneOf,
+  origins,
+  secret,
+  text,
+  url,
+} from './parsers.ts'
 import { optional, setting } from './setting.ts'
 
 /** All that can be set, in the order in which `--help` lists it. */
@@ -45,7 +58,7 @@ export const settings = {
     'ADMIN_SUBJECTS',
     '',
     'subjects (sub) of the tokens of admins, separated by commas; of a guest it is their user id',
-    list,
+    list('subjects'),
   ),
   maxApiKeysPerUser: setting('MAX_API_KEYS_PER_USER', '50', 'API keys at once, a user', integer(0, 100_000)),
   localBaseUrl: setting(
@@ -62,12 +75,16 @@ export const settings = {
     url('http:', 'https:'),
   ),
   openrouterApiKey: optional('OPENROUTER_API_KEY', 'turns OpenRouter on', text),
-  defaultModel: optional('DEFAULT_MODEL', 'provider/model; else the first that answers: local, openrouter, demo', text),
+  defaultModel: optional(
+    'DEFAULT_MODEL',
+    'provider/model; else the first that answers: local, openrouter, demo',
+    model,
+  ),
   fallbackModels: setting(
     'FALLBACK_MODELS',
     '',
     'provider/model,…: tried in turn when a model fails before its first token',
-    list,
+    models,
   ),
   contextWindow: setting(
     'CONTEXT_WINDOW',
@@ -174,7 +191,7 @@ export const settings = {
     'ALLOWED_ORIGINS',
     '',
     'origins beside our own host whose pages may open a WebSocket and use the cookie, separated by commas',
-    list,
+    origins,
   ),
   trustProxy: setting(
     'TRUST_PROXY',
@@ -236,7 +253,12 @@ export const settings = {
     'milliseconds after which a silent node loses its generations',
     integer(500, 3_600_000),
   ),
-  leaseRenewMs: setting('LEASE_RENEW_MS', '3000', 'milliseconds between renewals of a lease', integer(50, 3_600_000)),
+  leaseRenewMs: setting(
+    'LEASE_RENEW_MS',
+    '3000',
+    'milliseconds between renewals of a lease; at most half of LEASE_MS',
+    integer(50, 3_600_000),
+  ),
   typingTimeoutMs: setting(
     'TYPING_TIMEOUT_MS',
     '5000',
@@ -267,7 +289,11 @@ export const settings = {
     flag,
   ),
   graphiql: optional('GRAPHIQL', 'on or off; off by default only in production', oneOf('on', 'off')),
-  nodeEnv: optional('NODE_ENV', 'production: introspection and GraphiQL off for the anonymous', text),
+  nodeEnv: optional(
+    'NODE_ENV',
+    'production, development or test; production: introspection and GraphiQL off for the anonymous',
+    oneOf('production', 'development', 'test'),
+  ),
   auditRetentionDays: setting(
     'AUDIT_RETENTION_DAYS',
     '365',

@@ -3,6 +3,9 @@ import { errorCodes } from '../errors.ts'
 import { messageStatuses } from './message.ts'
 import type { GenerationSettings } from './session.ts'
 
+export const finishReasons = ['STOP', 'LENGTH', 'CONTENT_FILTER', 'TOOL_CALLS'] as const
+export type FinishReason = (typeof finishReasons)[number]
+
 /** One run of a model that writes one assistant message. */
 export const GenerationEntity = defineEntity({
   name: 'Generation',
@@ -19,6 +22,8 @@ export const GenerationEntity = defineEntity({
     attempts: p.integer(),
     errorCode: p.enum(errorCodes).nullable(),
     errorMessage: p.text().nullable(),
+    /** As the provider said it; null of what didn't complete. */
+    finishReason: p.enum(finishReasons).nullable(),
     timeToFirstTokenMs: p.integer().nullable(),
     responseTimeMs: p.integer().nullable(),
     /** Node that runs it, while its lease lasts. */

@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
+import type { FinishReason } from '../entities/generation.ts'
 import type { MessageStatus } from '../entities/message.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { EventDraft } from '../log/event.ts'
@@ -8,6 +9,8 @@ import type { Storage, Tx } from '../storage/storage.ts'
 export interface Outcome {
   status: Exclude<MessageStatus, 'PENDING' | 'STREAMING'>
   error: { code: ErrorCode; message: string } | null
+  /** Null where it didn't complete, or the provider didn't say. */
+  finishReason: FinishReason | null
   usage: { promptTokens: number; completionTokens: number; isEstimated: boolean }
   attempts: number
   timeToFirstTokenMs: number | null
@@ -42,7 +45,7 @@ export async function finishIn(tx: Tx, log: SessionLog, ending: Ending): Promise
   const { outcome, sessionId, messageId } = ending
   const now = new Date()
   const ended = await tx.run(
-    `UPDATE generations SET model = ?, status = ?, error_code = ?, error_message = ?, attempts = ?,
+    `UPDATE generations SET model = ?, status = ?, error_code = ?, error_message = ?, finish_reason = ?, attempts = ?,
        time_to_first_token_ms = coalesce(time_to_first_token_ms, ?), response_time_ms = ?, ended_at = ?
      WHERE id = ? AND fence = ? AND ended_at IS NULL`,
     [
@@ -50,6 +53,7 @@ export async function finishIn(tx: Tx, log: SessionLog, ending: Ending): Promise
       outcome.status,
       outcome.error?.code ?? null,
       outcome.error?.message ?? null,
+      outcome.finishReason,
       outcome.attempts,
       outcome.timeToFirstTokenMs,
       now.getTime() - ending.startedAt.getTime(),

@@ -55,12 +55,13 @@ export class Generations {
   }
 
   async start(): Promise<void> {
-    const { bus, config, storage, log, logger } = this.#parts
+    const { bus, config, storage, log, logger, providers } = this.#parts
+    const reapParts = { storage, log, providers, contextWindow: config.contextWindow }
     this.#unsubscribe = await bus.subscribe('stop', 'all', ({ generationId }) => {
       this.#running.get(generationId)?.abort('stopped')
     })
     // SQLite has one node: whatever still runs in the file was left behind by its former self
-    if (storage.dialect.name === 'sqlite') await reap(storage, log, { anyLeaseBut: this.nodeId })
+    if (storage.dialect.name === 'sqlite') await reap(reapParts, { anyLeaseBut: this.nodeId })
     const every = (ms: number, what: string, atOnce: number, work: () => Promise<unknown>): NodeJS.Timeout => {
       let running = 0
       return setInterval(() => {
@@ -75,7 +76,7 @@ export class Generations {
       // some at once: one that waits for a silent connection must not cost the leases
       every(config.leaseRenewMs, 'renewing leases', 3, () => this.#renew()),
       // a second one would only want the same rows
-      every(config.leaseRenewMs, 'looking for lost generations', 1, () => reap(storage, log)),
+      every(config.leaseRenewMs, 'looking for lost generations', 1, () => reap(reapParts)),
       every(checkpointMs, 'writing checkpoints', 1, () => this.#checkpoint()),
     ]
   }

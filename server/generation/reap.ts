@@ -1,8 +1,17 @@
 import type { GenerationSettings } from '../entities/session.ts'
 import type { SessionLog } from '../log/sessionLog.ts'
-import { toDate, type Storage } from '../storage/storage.ts'
+import { ProviderError } from '../providers/provider.ts'
+import { toDate, toJson } from '../storage/storage.ts'
 import { finishIn } from './finish.ts'
-import { estimateTokens, storedText } from './prompt.ts'
+import { storedText } from './prompt.ts'
+import { charactersOf, estimateUsage, promptOf, type PromptParts } from './usage.ts'
+
+interface Candidate {
+  id: string
+  parentId: string
+  model: string
+  settings: unknown
+}
 
 interface LostRow {
   id: string
@@ -11,11 +20,14 @@ interface LostRow {
   messageId: string
   userId: string
   model: string
-  settings: GenerationSettings
   attempts: number
   startedAt: Date | number
   messageSeq: number
   content: string
+}
+
+export interface ReapParts extends PromptParts {
+  log: SessionLog
 }
 
 /**
@@ -23,19 +35,19 @@ interface LostRow {
  * where `anyLeaseBut` is given, instead, those of every other node than that, whatever their lease.
  * @returns how many it ended
  */
-export async function reap(
-  storage: Storage,
-  log: SessionLog,
-  { anyLeaseBut }: { anyLeaseBut?: string } = {},
-): Promise<number> {
+export async function reap(parts: ReapParts, { anyLeaseBut }: { anyLeaseBut?: string } = {}): Promise<number> {
+  const { storage, log } = parts
   const isLost = anyLeaseBut === undefined ? `lease_until < ${storage.dialect.now}` : 'owner_node <> ?'
   const lost = anyLeaseBut === undefined ? [] : [anyLeaseBut]
-  const candidates = await storage.read.all<{ id: string }>(
-    `SELECT id FROM generations WHERE ended_at IS NULL AND ${isLost}`,
+  const candidates = await storage.read.all<Candidate>(
+    `SELECT g.id, messages.parent_id AS "parentId", g.model, g.settings
+     FROM generations g JOIN messages ON messages.id = g.message_id WHERE g.ended_at IS NULL AND ${isLost}`,
     lost,
   )
   let count = 0
-  for (const { id } of candidates) {
+  for (const candidate of candidates) {
+    const { id } = candidate
+    const promptCharacters = await promptCharactersOf(parts, candidate)
     const isReaped = await storage.transaction(async (tx) => {
       // the raised fence comes first: from here on its owner, should it wake up, can write nothing more
       const taken = await tx.run(
@@ -45,7 +57,7 @@ export async function reap(
       if (taken === 0) return false
       const [row] = await tx.all<LostRow>(
         `SELECT g.id, g.fence, g.session_id AS "sessionId", g.message_id AS "messageId", g.user_id AS "userId", g.model,
-           g.settings, g.attempts, g.started_at AS "startedAt", messages.seq AS "messageSeq", ${storedText(storage)} AS content
+           g.attempts, g.started_at AS "startedAt", messages.seq AS "messageSeq", ${storedText(storage)} AS content
          FROM generations g JOIN messages ON messages.id = g.message_id WHERE g.id = ?`,
         [id],
       )
@@ -60,13 +72,25 @@ export async function reap(
             code: 'INTERRUPTED',
             message: 'The server that was answering went away; what had arrived is kept. Send the message again.',
           },
+          finishReason: null,
           attempts: row!.attempts,
           timeToFirstTokenMs: null,
-          usage: { promptTokens: 0, completionTokens: estimateTokens(row!.content.length), isEstimated: true },
+          usage: estimateUsage({ attempts: row!.attempts, promptCharacters, content: row!.content }),
         },
       })
     })
     if (isReaped) count++
   }
   return count
+}
+
+/** What its model was shown, as far as anybody knows now. */
+async function promptCharactersOf(parts: PromptParts, { parentId, model, settings }: Candidate): Promise<number> {
+  try {
+    return charactersOf(await promptOf(parts, { parentId, model, settings: toJson<GenerationSettings>(settings) }))
+  } catch (error) {
+    // it would have been told so, and shown nothing
+    if (error instanceof ProviderError) return 0
+    throw error
+  }
 }

@@ -1,3 +1,4 @@
+import type { FinishReason } from '../entities/generation.ts'
 import type { GenerationSettings } from '../entities/session.ts'
 import type { Logger } from '../logger.ts'
 import type { SessionLog } from '../log/sessionLog.ts'
@@ -6,7 +7,7 @@ import type { Providers } from '../providers/registry.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { DeltaStream, DeltaWriter } from './deltaWriter.ts'
 import { finishGeneration, type Outcome } from './finish.ts'
-import { buildPrompt, estimateTokens } from './prompt.ts'
+import { charactersOf, estimateUsage, promptOf, type PromptParts } from './usage.ts'
 
 /** A generation whose rows are stored and that is to be run on this node. */
 export interface Job {
@@ -26,14 +27,11 @@ export interface Job {
   requestId?: string
 }
 
-export interface RunParts {
-  storage: Storage
+export interface RunParts extends PromptParts {
   log: SessionLog
   logger: Logger
   providers: Providers
   writer: DeltaWriter
-  /** Tokens, for models whose window is unknown. */
-  contextWindow: number
 }
 
 /** Why a run was aborted from outside: the reason of its signal. */
@@ -86,11 +84,11 @@ async function run(
   let asked = job.model
   let promptCharacters = 0
   let usage: Outcome['usage'] | undefined
+  let finishReason: FinishReason | null = null
   let failure: unknown
   try {
-    const contextWindow = providers.find(job.model).contextWindow ?? parts.contextWindow
-    const messages = await buildPrompt(storage, { messageId: job.parentId, settings: job.settings, contextWindow })
-    for (const { content } of messages) promptCharacters += content.length
+    const messages = await promptOf(parts, job)
+    promptCharacters = charactersOf(messages)
     signal.throwIfAborted()
     const { temperature, topP, maxTokens } = job.settings
     const request = {
@@ -106,10 +104,12 @@ async function run(
         attempts = attempt
         asked = id
         usage = undefined
+        finishReason = null
       },
       sink(part) {
         if (part.type === 'text') writer.push(stream, part.text)
         else if (part.type === 'usage') usage = { ...part, isEstimated: false }
+        else if (part.type === 'finish') finishReason = part.reason.toUpperCase() as Uppercase<typeof part.reason>
       },
     })
   } catch (error) {
@@ -124,27 +124,31 @@ async function run(
     const content = stream.stored + rest
     const isOurs = await finishGeneration(storage, log, {
       ...job,
+      fence: stream.fence,
       // where nobody answered, the error is that of the model that was wanted
       model: ending.error && content === '' ? job.model : asked,
       content,
       storedLength: stream.stored.length,
       outcome: {
         ...ending,
+        finishReason: ending.status === 'COMPLETE' ? finishReason : null,
         attempts,
         timeToFirstTokenMs: rest && stream.timeToFirstTokenMs === null ? Date.now() - job.startedAt.getTime() : null,
-        usage: usage ?? {
-          promptTokens: estimateTokens(promptCharacters),
-          completionTokens: estimateTokens(content.length),
-          isEstimated: true,
-        },
+        usage: usage ?? estimateUsage({ attempts, promptCharacters, content }),
       },
     }).catch((error: unknown) => {
       stream.pending = rest
       throw error
     })
-    if (!isOurs) logger.warn('a generation had been ended by another node', { generation: job.generationId })
+    if (!isOurs) await tellWhyNotOurs(storage, logger, job)
   })
   return ending.status
+}
+
+async function tellWhyNotOurs(storage: Storage, logger: Logger, { generationId }: Job): Promise<void> {
+  const [left] = await storage.read.all(`SELECT id FROM generations WHERE id = ?`, [generationId])
+  if (left) logger.warn('a generation had been ended by another node', { generation: generationId })
+  else logger.debug('the session of a generation had been deleted', { generation: generationId })
 }
 
 /** What became of a run, from why its stream ended. */

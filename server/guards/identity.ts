@@ -92,7 +92,7 @@ export class Identity {
    * @throws UnauthenticatedError for a header that is no `Bearer` one; what `verify` throws
    */
   async fromHeader(authorization: string | null | undefined): Promise<Verified | null> {
-    if (isNobodys(authorization)) return null
+    if (authorization == null) return null
     const [, token] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
     if (token === undefined) throw new UnauthenticatedError('The Authorization header must be "Bearer <token>".')
     return this.verify(token)
@@ -228,10 +228,6 @@ async function findUser(sql: Sql, subject: string): Promise<UserRow | undefined>
   const [row] = await sql.all(`SELECT ${userColumns('u')} FROM users u WHERE u.subject = ?`, [subject])
   return row && userOf(row)
 }
-
-/** "Bearer" without a token is what a form sends that nobody has filled in yet. */
-export const isNobodys = (authorization: string | null | undefined): authorization is null | undefined | '' =>
-  authorization == null || /^(Bearer)? *$/i.test(authorization)
 
 const normalized = (subject: string): string => (isUuid(subject) ? subject.toLowerCase() : subject)
 

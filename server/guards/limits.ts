@@ -93,11 +93,11 @@ export class Limits {
   /**
    * Finds out by `verify` who asks with a token, unless their address has sent too many wrong ones: those that follow are
    * not looked at.
-   * @param token null, undefined or empty for the anonymous, whom this does not concern
+   * @param token null or undefined for the anonymous, whom this does not concern
    * @throws RateLimitedError, or what `verify` throws
    */
   async token<Verified>(address: string, token: unknown, verify: () => Promise<Verified>): Promise<Verified> {
-    if (token == null || token === '') return verify()
+    if (token == null) return verify()
     const network = networkOf(address)
     if ((this.#wrongTokens.get(network) ?? 0) >= this.#maxWrongTokens)
       throw tooMany('Too many wrong tokens came from your address.', this.#wrongTokens.getRemainingTTL(network))

@@ -70,7 +70,8 @@ export class ProviderKeys {
 
   /**
    * @returns the claims, and the thumbprint of the key that signed them
-   * @throws what jose throws for a token that is not good; ProviderUnavailableError where there are no keys to tell by
+   * @throws what jose throws for a token that is not good; ProviderUnavailableError where it is by a key that we don't
+   * know, and the keys can't be fetched
    */
   async verify(token: string, options: JWTVerifyOptions): Promise<{ payload: JWTPayload; signedBy: string }> {
     const pinned = { ...options, algorithms }
@@ -91,8 +92,7 @@ export class ProviderKeys {
       }
       if (isAboutToken(error)) throw error
       this.#failed(error)
-      // it is not by any key that we know, and may be by none: no reason to fail
-      if (this.#set.jwks()) throw new errors.JWKSNoMatchingKey()
+      // also where others are known: a new key may be what could not be fetched
       throw new ProviderUnavailableError(
         'identity',
         "The identity provider's keys can't be fetched now. Try again in a moment.",

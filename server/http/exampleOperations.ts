@@ -1,5 +1,5 @@
 /** Tabs that GraphiQL opens with: sign in, then these in their order. */
-export const exampleTabs: { query: string; headers?: string }[] = [
+export const exampleTabs: { query: string }[] = [
   {
     query: `# 1. Make an account. Then put its token into the "Headers" of the other tabs:
 #    { "authorization": "Bearer <token>" }
@@ -25,7 +25,6 @@ mutation CreateSession {
   }
 }
 `,
-    headers: '{ "authorization": "Bearer " }',
   },
   {
     query: `# 3. Follow it (over WebSocket), in a tab of its own.
@@ -39,7 +38,6 @@ subscription Follow($sessionId: ID!, $after: Int) {
   }
 }
 `,
-    headers: '{ "authorization": "Bearer " }',
   },
   {
     query: `# 4. Send a message, and watch the answer arrive in the tab before.
@@ -54,7 +52,6 @@ mutation Send($sessionId: ID!) {
   }
 }
 `,
-    headers: '{ "authorization": "Bearer " }',
   },
   {
     query: `# 5. Read what was said.
@@ -75,6 +72,5 @@ query Sessions {
   }
 }
 `,
-    headers: '{ "authorization": "Bearer " }',
   },
 ]

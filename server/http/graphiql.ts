@@ -13,8 +13,10 @@ interface Page {
 export const servesGraphiql = (config: Config): boolean =>
   config.graphiql === undefined ? !isProduction(config) && !config.persistedOnly : config.graphiql === 'on'
 
-export const asksForPage = ({ method, headers }: IncomingMessage): boolean =>
-  method === 'GET' && (headers.accept ?? '').includes('text/html')
+/** A browser says that it does; programs take anything. */
+export const wantsPage = ({ headers }: IncomingMessage): boolean => (headers.accept ?? '').includes('text/html')
+
+export const asksForPage = (request: IncomingMessage): boolean => request.method === 'GET' && wantsPage(request)
 
 /** Serves GraphiQL, whole in one page; made when somebody opens it, since it has nine megabytes. */
 export function createGraphiql(): (response: ServerResponse) => Promise<void> {

@@ -1,12 +1,13 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import sirv from 'sirv'
+import sirv, { type Options } from 'sirv'
 import { isProduction, type Config } from '../config/config.ts'
 import type { Services } from '../context.ts'
+import type { ErrorCode } from '../errors.ts'
 import { askerOf, createContext } from '../resolvers/createContext.ts'
 import { health } from '../resolvers/health.ts'
 import { cameByHttps } from './address.ts'
 import { isOwnPage } from './cookie.ts'
-import { asksForPage, createGraphiql, servesGraphiql } from './graphiql.ts'
+import { asksForPage, createGraphiql, servesGraphiql, wantsPage } from './graphiql.ts'
 import { pagePolicy, setSecurityHeaders } from './headers.ts'
 import { answerMetrics } from './metrics.ts'
 import type { RequestListenerWith } from './plainPost.ts'
@@ -45,9 +46,12 @@ export function createHttpServer(parts: RouterParts): Server {
     if (path === '/health/ready') return void ready(response, parts)
     if (path === '/metrics') return void answerMetrics(services, request, response)
     if (files && (request.method === 'GET' || request.method === 'HEAD')) return files(request, response)
-    answer(response, 404, { error: 'There is nothing here. The API is at /graphql.' })
+    nothingHere(response)
   })
 }
+
+const nothingHere = (response: ServerResponse): void =>
+  answer(response, 404, { error: 'There is nothing here. The API is at /graphql.' })
 
 /** Not in production, and never for what a page of another site links to or shows. */
 const isTakenByGet = (request: IncomingMessage, config: Config): boolean =>
@@ -58,7 +62,7 @@ const isTakenByGet = (request: IncomingMessage, config: Config): boolean =>
 function onlyPost(request: IncomingMessage, response: ServerResponse): void {
   request.resume()
   response.setHeader('allow', 'POST')
-  answer(response, 405, { errors: [{ message: 'Send the operation by POST, as application/json.' }] })
+  refuse(response, 405, 'Send the operation by POST, as application/json.')
 }
 
 function graphql(request: IncomingMessage, response: ServerResponse, { yoga, answerPost }: GraphqlServer): void {
@@ -66,12 +70,12 @@ function graphql(request: IncomingMessage, response: ServerResponse, { yoga, ans
   // Yoga makes a URL of it, and would answer one that is none with a stack
   if (!URL.canParse(`http://${request.headers.host || 'localhost'}${request.url}`)) {
     request.resume()
-    return answer(response, 400, { errors: [{ message: 'The Host header is not the name of a host.' }] })
+    return refuse(response, 400, 'The Host header is not the name of a host.')
   }
   // the other kinds of bodies can be sent from any page without the browser asking us first
   if (request.method === 'POST' && !/^application\/(graphql\+)?json\b/i.test(request.headers['content-type'] ?? '')) {
     request.resume()
-    return answer(response, 415, { errors: [{ message: 'Send the operation as application/json.' }] })
+    return refuse(response, 415, 'Send the operation as application/json.')
   }
   if (request.method === 'POST') return void answerPost(request, response, address)
   void (yoga as unknown as RequestListenerWith)(request, response, { address })
@@ -82,9 +86,9 @@ async function ready(response: ServerResponse, { services, isReady }: RouterPart
   answer(response, status === 'UNHEALTHY' ? 503 : 200, { status: status.toLowerCase() })
 }
 
+/** The files, and for whoever wants a page the client's, which routes what is no file itself. */
 function serveClient(folder: string): RequestListener {
-  const serve = sirv(folder, {
-    single: true,
+  const options: Options = {
     etag: true,
     // looks at the folder each time: sirv would fail, uncaught, on a file that it remembers and a newer build removed
     dev: true,
@@ -94,12 +98,20 @@ function serveClient(folder: string): RequestListener {
         path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
       )
     },
-  })
+  }
+  const [serveFile, servePage] = [sirv(folder, options), sirv(folder, { ...options, single: true })]
   return (request, response) => {
     // before sirv, which sets none of its headers on a 304: the browser would take the stricter one for the page it has
     response.setHeader('content-security-policy', pagePolicy)
-    serve(request, response, () => answer(response, 404, { error: 'There is no such file.' }))
+    const serve = wantsPage(request) ? servePage : serveFile
+    serve(request, response, () => nothingHere(response))
   }
+}
+
+/** As an operation is refused. */
+function refuse(response: ServerResponse, status: number, message: string): void {
+  const extensions = { code: 'INVALID_INPUT' } satisfies { code: ErrorCode }
+  answer(response, status, { errors: [{ message, extensions }] })
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GraphQLError } from 'graphql'
 import type { Context, Services } from '../context.ts'
-import { ForbiddenError, ParleyError, UnauthenticatedError, type ErrorCode } from '../errors.ts'
-import { isNobodys, type Verified } from '../guards/identity.ts'
+import { ForbiddenError, ParleyError, RateLimitedError, UnauthenticatedError, type ErrorCode } from '../errors.ts'
+import type { Verified } from '../guards/identity.ts'
 import { askerOf, createContext } from '../resolvers/createContext.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { DatabaseAwayError } from '../storage/databaseAway.ts'
@@ -19,7 +19,7 @@ export async function contextOf(
 ): Promise<Context> {
   const { allowedOrigins, trustProxy } = services.config
   const { authorization } = request.headers
-  const kept = isNobodys(authorization) ? tokenIn(request) : undefined
+  const kept = authorization === undefined ? tokenIn(request) : undefined
   // a cache would keep it under the address alone
   if (kept !== undefined) response.setHeader('cache-control', 'no-store')
   const isHttps = cameByHttps(request, trustProxy)
@@ -66,11 +66,18 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   PROVIDER_UNAVAILABLE: 503,
 }
 
+/** Of what is away nobody knows when it is back; it is asked again after a second. */
+const retryAfterSeconds = (error: unknown): number =>
+  error instanceof RateLimitedError ? Math.ceil(error.retryAfterMs / 1000) : 1
+
 function refusal({ logger }: Services, error: unknown, requestId: string): GraphQLError {
   const { message, extensions } = toGraphQLError(error, (cause) =>
     logger.error('who asks could not be found out', { error: cause, requestId }),
   )
   const known = error instanceof ParleyError ? statuses[error.code] : undefined
   const status = known ?? (error instanceof DatabaseAwayError ? 503 : 500)
-  return new GraphQLError(message, { extensions: { ...extensions, http: { status } } })
+  const headers = { 'retry-after': String(retryAfterSeconds(error)) }
+  return new GraphQLError(message, {
+    extensions: { ...extensions, http: { status, ...(status === 429 || status === 503 ? { headers } : {}) } },
+  })
 }

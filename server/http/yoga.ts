@@ -10,6 +10,7 @@ import {
 import { createYoga, type Plugin, type YogaServerInstance, type YogaServerOptions } from 'graphql-yoga'
 import { isProduction } from '../config/config.ts'
 import type { Context, Services } from '../context.ts'
+import type { ErrorCode } from '../errors.ts'
 import { createContext, type Asker } from '../resolvers/createContext.ts'
 import type { Compiler } from '../schema/compile.ts'
 import { toGraphQLError } from '../schema/errors.ts'
@@ -101,7 +102,11 @@ const hideSchemaFromAnonymous: Plugin<Context> = {
   onExecute({ args, setResultAndStopExecution }) {
     if (args.contextValue.viewer) return
     const errors = validate(args.schema, args.document, [NoSchemaIntrospectionCustomRule])
-    if (errors.length > 0) setResultAndStopExecution({ errors })
+    if (errors.length === 0) return
+    const extensions = { code: 'FORBIDDEN' } satisfies { code: ErrorCode }
+    setResultAndStopExecution({
+      errors: errors.map(({ message, nodes }) => new GraphQLError(message, { nodes, extensions })),
+    })
   },
 }
 

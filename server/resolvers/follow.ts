@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import { NotFoundError } from '../errors.ts'
+import { InvalidInputError, NotFoundError } from '../errors.ts'
 import { requireSession, requireViewer } from '../guards/access.ts'
 import { abortable } from '../log/abortable.ts'
 import { sessionEvent, type SessionEvent } from '../log/event.ts'
@@ -66,8 +66,15 @@ export async function followMessage(
   const unknown = (): NotFoundError => new NotFoundError('There is no such message, or you may not see it.')
   if (!message) throw unknown()
   await requireSession(ctx, message.sessionId, 'messageDeltas', unknown)
+  const { length } = message.content
+  if (offset > length && !isRunning(message))
+    throw new InvalidInputError([
+      { path: ['offset'], message: `Must be at most ${length}, the length of the message.` },
+    ])
   return abortable((signal) => messageText(ctx, messageId.toLowerCase(), offset, viewer.id, signal))
 }
+
+const isRunning = ({ status }: Pick<MessageText, 'status'>): boolean => status === 'PENDING' || status === 'STREAMING'
 
 interface MessageText {
   sessionId: string
@@ -100,7 +107,7 @@ async function* messageText(
     })
     length = content.length
   }
-  if (status !== 'PENDING' && status !== 'STREAMING') return
+  if (!isRunning({ status })) return
   for await (const event of followAs(ctx, 'messageDeltas', { viewerId, sessionId, after: lastSeq, signal })) {
     if (event.kind === 'MessageDelta' && event.messageId === messageId) {
       // a reader who has more than is stored yet is told only of what is new to them

@@ -29,7 +29,7 @@ export async function sendMessage(ctx: Context, input: SendMessageInput): Promis
   const viewer = requireViewer(ctx)
   const send = parseSendMessage(input, ctx.config)
   const { session } = await requireSession(ctx, send.sessionId, 'sendMessage')
-  const repeated = await findRepeat(ctx, send, viewer.id)
+  const repeated = send.isIdGiven && (await findRepeat(ctx, send, viewer.id))
   if (repeated) return repeated
   ctx.generations.requireOpen()
   if (send.model !== null && !(await ctx.providers.resolve(send.model)))
@@ -223,6 +223,7 @@ function newGeneration(
     attempts: 1,
     errorCode: null,
     errorMessage: null,
+    finishReason: null,
     timeToFirstTokenMs: null,
     responseTimeMs: null,
     ownerNode: ctx.generations.nodeId,

@@ -121,8 +121,8 @@ export const resultUnion = <Success extends object>(
   })
 
 /**
- * What the outside may see of an error: a failure that a client can act on with its code, a fault in the document as
- * it is, anything else as "Unexpected error.".
+ * What the outside may see of an error: a failure that a client can act on with its code, a fault in the document or its
+ * variables as it is, with INVALID_INPUT where no other code is said, anything else as "Unexpected error.".
  * @param onUnexpected gets the whole of what is masked, for the log
  */
 export function toGraphQLError(error: unknown, onUnexpected?: (error: unknown) => void): GraphQLError {
@@ -135,7 +135,8 @@ export function toGraphQLError(error: unknown, onUnexpected?: (error: unknown) =
     if (cause instanceof ProviderUnavailableError) extensions.provider = cause.provider
     return placed(cause.message, extensions, error)
   }
-  if (isLocated && (cause === undefined || cause instanceof GraphQLError)) return error
+  if (isLocated && (cause === undefined || cause instanceof GraphQLError))
+    return error.extensions.code ? error : placed(error.message, { ...error.extensions, code: 'INVALID_INPUT' }, error)
   onUnexpected?.(cause)
   const message = cause instanceof DatabaseAwayError ? databaseAway : 'Unexpected error.'
   return placed(message, { code: 'INTERNAL' }, error)

@@ -1,13 +1,22 @@
+import type { FinishReason as Reason } from '../entities/generation.ts'
 import { ForbiddenError, NotFoundError } from '../errors.ts'
 import { messageOfGeneration } from '../resolvers/events.ts'
 import type { GenerationRow } from '../storage/rows.ts'
 import { stopGeneration } from '../resolvers/stopGeneration.ts'
 import { builder } from './builder.ts'
+import { describedEnum } from './describedEnum.ts'
 import { resultUnion } from './errors.ts'
 import { MessageStatus } from './message.ts'
 import { Model } from './model.ts'
 import { Node } from './node.ts'
 import { Generation, Message } from './refs.ts'
+
+const FinishReason = describedEnum<Reason>('FinishReason', 'Why a model said no more, by the word of its provider.', {
+  STOP: 'It came to its own end.',
+  LENGTH: 'It came to `maxTokens`, or to the end of its context window: the text breaks off there.',
+  CONTENT_FILTER: "The provider's filter left out the rest.",
+  TOOL_CALLS: 'It asked for a tool instead.',
+})
 
 Generation.implement({
   description: 'One run of a model that writes one assistant message.',
@@ -34,6 +43,12 @@ Generation.implement({
     responseTimeMs: t.exposeInt('responseTimeMs', {
       nullable: true,
       description: 'Milliseconds from its start to its end; null until it has ended.',
+    }),
+    finishReason: t.expose('finishReason', {
+      type: FinishReason,
+      nullable: true,
+      description:
+        'Why the model said no more; null until it has ended, where it did not complete, and where the provider did not say.',
     }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When it was asked for.' }),
     endedAt: t.expose('endedAt', {

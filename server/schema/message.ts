@@ -40,7 +40,7 @@ const MessageType = describedEnum<Type>('MessageType', 'What a message carries.'
 export const MessageStatus = describedEnum<Status>('MessageStatus', 'How far a message and its generation have come.', {
   PENDING: 'An assistant message whose generation has not produced its first token.',
   STREAMING: 'Its text is arriving.',
-  COMPLETE: 'It is whole.',
+  COMPLETE: 'It is whole, as far as the model went: `generation.finishReason` tells of an answer that a limit cut.',
   STOPPED: 'Someone stopped it; what had arrived is kept.',
   FAILED: 'The provider failed; what had arrived is kept, `error` says why.',
   INTERRUPTED: 'The server that was writing it died; what anyone had seen is kept.',
@@ -187,14 +187,13 @@ const SendMessageSuccess = builder
 
 builder.mutationField('sendMessage', (t) =>
   t.field({
-    type: resultUnion('SendMessageResult', 'What became of `sendMessage`.', SendMessageSuccess, [
-      InvalidInputError,
-      NotFoundError,
-      ForbiddenError,
-      ConflictError,
-      RateLimitedError,
-      ProviderUnavailableError,
-    ]),
+    type: resultUnion(
+      'SendMessageResult',
+      'What became of `sendMessage`. It never is ProviderUnavailableError: where the provider is away the message is stored, ' +
+        'and its reply is FAILED with PROVIDER_UNAVAILABLE.',
+      SendMessageSuccess,
+      [InvalidInputError, NotFoundError, ForbiddenError, ConflictError, RateLimitedError, ProviderUnavailableError],
+    ),
     description:
       'Stores the message and, unless `respond` is false, starts a generation; returns without waiting for the model.',
     args: { input: t.arg({ type: SendMessageInput, required: true, description: 'What to say.' }) },

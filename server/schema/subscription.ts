@@ -32,7 +32,9 @@ builder.subscriptionField('messageDeltas', (t) =>
       offset: t.arg.int({
         required: true,
         defaultValue: 0,
-        description: 'How much of the text the client has, in UTF-16 code units.',
+        description:
+          'How much of the text the client has, in UTF-16 code units; at most all of it where the message is whole. Of ' +
+          'one that is being written it may be more than is stored so far: what lies beyond comes once it is there.',
       }),
     },
     subscribe: (_, args, ctx) => followMessage(ctx, args),

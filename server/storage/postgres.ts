@@ -11,6 +11,7 @@ import { Secrets } from './migrations/postgres/0002-secrets.ts'
 import { Credentials } from './migrations/postgres/0003-credentials.ts'
 import { OwnerDecisions } from './migrations/postgres/0004-owner-decisions.ts'
 import { Audit } from './migrations/postgres/0005-audit.ts'
+import { FinishReason } from './migrations/postgres/0006-finish-reason.ts'
 import { eventsSql } from './rows.ts'
 import type { DeltaRow, Dialect, Param, Row, Sql, Statement, Storage } from './storage.ts'
 import { openTransaction } from './transaction.ts'
@@ -145,6 +146,7 @@ export async function openPostgres(url: string, timeoutMs: number): Promise<Stor
         { name: '0003-credentials', class: Credentials },
         { name: '0004-owner-decisions', class: OwnerDecisions },
         { name: '0005-audit', class: Audit },
+        { name: '0006-finish-reason', class: FinishReason },
       ],
       snapshot: false,
       silent: true,

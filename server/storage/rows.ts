@@ -133,7 +133,8 @@ export const messageOf = (row: Row): MessageRow => ({
 
 export const generationColumns = columns(
   ...['id', 'messageId', 'sessionId', 'userId', 'model', 'settings', 'status', 'attempts', 'errorCode', 'errorMessage'],
-  ...['timeToFirstTokenMs', 'responseTimeMs', 'ownerNode', 'leaseUntil', 'fence', 'startedAt', 'endedAt'],
+  ...['finishReason', 'timeToFirstTokenMs', 'responseTimeMs', 'ownerNode', 'leaseUntil', 'fence'],
+  ...['startedAt', 'endedAt'],
 )
 
 export const generationOf = (row: Row): GenerationRow => ({
@@ -147,6 +148,7 @@ export const generationOf = (row: Row): GenerationRow => ({
   attempts: row.attempts as number,
   errorCode: row.errorCode as GenerationRow['errorCode'],
   errorMessage: row.errorMessage as string | null,
+  finishReason: row.finishReason as GenerationRow['finishReason'],
   timeToFirstTokenMs: row.timeToFirstTokenMs as number | null,
   responseTimeMs: row.responseTimeMs as number | null,
   ownerNode: row.ownerNode as string,

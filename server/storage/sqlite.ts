@@ -12,6 +12,7 @@ import { Credentials } from './migrations/sqlite/0003-credentials.ts'
 import { OwnerDecisions } from './migrations/sqlite/0004-owner-decisions.ts'
 import { Audit } from './migrations/sqlite/0005-audit.ts'
 import { DeltaJournal as DeltaJournalTable } from './migrations/sqlite/0006-delta-journal.ts'
+import { FinishReason } from './migrations/sqlite/0007-finish-reason.ts'
 import { SqliteWriter } from './sqliteWriter.ts'
 import { eventsSql } from './rows.ts'
 import type { Dialect, Param, Row, Sql, Statement, Storage, StoredEvent } from './storage.ts'
@@ -104,6 +105,8 @@ function connectWriter(path: string): Database.Database {
     database.pragma('synchronous = FULL')
     database.pragma('wal_autocheckpoint = 10000')
     database.pragma('cache_size = -65536')
+    // a savepoint's copies would be written to a file
+    database.pragma('temp_store = MEMORY')
     return database
   } catch (error) {
     database.close()
@@ -157,6 +160,7 @@ export async function openSqlite(url: string): Promise<Storage> {
         { name: '0004-owner-decisions', class: OwnerDecisions },
         { name: '0005-audit', class: Audit },
         { name: '0006-delta-journal', class: DeltaJournalTable },
+        { name: '0007-finish-reason', class: FinishReason },
       ],
       snapshot: false,
       silent: true,

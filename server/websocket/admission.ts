@@ -36,8 +36,8 @@ export class Admission {
    */
   async signIn(visitor: Visitor, authorization: unknown): Promise<void> {
     const { identity } = this.#services
-    const header = typeof authorization === 'string' ? authorization : JSON.stringify(authorization ?? '')
-    let verified = await identity.fromHeader(header === '""' ? null : header)
+    const isText = authorization == null || typeof authorization === 'string'
+    let verified = await identity.fromHeader(isText ? authorization : JSON.stringify(authorization))
     if (!verified && visitor.cookieToken !== undefined) verified = await identity.verify(visitor.cookieToken)
     if (verified) this.#admit(visitor, verified)
     else this.#admitNobody(visitor)

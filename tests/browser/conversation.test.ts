@@ -88,6 +88,22 @@ test('Stop keeps what had arrived', async () => {
   expect(faults).toEqual([])
 })
 
+test('an answer that a limit cut says so, also after a reload', async () => {
+  const { page, faults } = await person()
+  await page.goto(app.url)
+  await composer(page).waitFor()
+  await say(page, 'Hello [[tokens=5 finish=length]]')
+  await untilComplete(page)
+  const note = lastAnswer(page).getByText('Cut off at the length limit', { exact: true })
+  await note.waitFor()
+  await page.reload()
+  await note.waitFor()
+  await say(page, 'Hello [[tokens=5 finish=content_filter]]')
+  await lastAnswer(page).getByText("Cut off by the provider's content filter").waitFor()
+  expect(await note.count()).toBe(0)
+  expect(faults).toEqual([])
+})
+
 test('whoever is signed out is told so, and finds what they were writing', async () => {
   const { page, faults } = await person()
   await page.goto(app.url)

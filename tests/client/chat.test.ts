@@ -84,7 +84,7 @@ test('Ctrl-C stops the answer and keeps what had come, which ends the program wi
 test('a server that is not there yet is waited for, and what was written is sent once', async () => {
   const gone = await startDemo()
   await gone.stop()
-  const early = chat(gone, '/fast /echo Early')
+  const early = chat(gone, '/fast /echo Early', '--wait', '600')
   await early.told('stderr', 'The server can’t be reached.')
   const here = await startDemo({ PORT: String(gone.port) })
   stops.push(() => here.stop())
@@ -96,4 +96,15 @@ test('a wrong command line says what is wrong with it', async () => {
   const wrong = chat({ url: 'nowhere' }, 'Hello')
   expect(await wrong.exited).toBe(1)
   expect(wrong.output.stderr).toContain('--url must be like http://127.0.0.1:4000, not nowhere')
+})
+
+test('the input is not kept waiting for ever for a server that is not there', async () => {
+  // nothing listens on port 1
+  const running = chat({ url: 'http://127.0.0.1:1' }, 'Hello', '--wait', '1')
+  expect(await running.exited).toBe(1)
+  expect(running.output.stdout).toBe('')
+  expect(running.output.stderr.split('\n').slice(-2)).toEqual([
+    'The server at http://127.0.0.1:1 can’t be reached.',
+    '',
+  ])
 })

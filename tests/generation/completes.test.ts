@@ -41,6 +41,18 @@ describeOnEach('a generation that completes', (database) => {
     await ended
   })
 
+  test.each([
+    ['stop', 'STOP'],
+    ['length', 'LENGTH'],
+    ['content_filter', 'CONTENT_FILTER'],
+    ['tool_calls', 'TOOL_CALLS'],
+  ])('keeps why the model said no more: %s', async (finish, finishReason) => {
+    const node = await startNode(database, await startModel({ tokens: 3, finish }))
+    const { job, ended } = await node.ask()
+    await ended
+    expect(await readGeneration(node, job)).toMatchObject({ status: 'COMPLETE', finishReason })
+  })
+
   test('with no text at all is complete and empty', async () => {
     const node = await startNode(database, await startModel({ tokens: 0 }))
     const { job, ended } = await node.ask()

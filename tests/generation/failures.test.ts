@@ -57,7 +57,11 @@ describeOnEach('a generation fails, once, and keeps what had arrived, where', (d
     const node = await startNode(database, await startModel())
     const { job, ended } = await node.ask({ model: 'nowhere/nothing' })
     await ended
-    expect(await readGeneration(node, job)).toMatchObject({ status: 'FAILED', errorCode: 'PROVIDER_UNAVAILABLE' })
+    expect(await readGeneration(node, job)).toMatchObject({
+      ...{ status: 'FAILED', errorCode: 'PROVIDER_UNAVAILABLE', finishReason: null },
+    })
+    // its prompt went nowhere
+    expect(await readUsage(node, job)).toEqual([{ promptTokens: 0, completionTokens: 0, isEstimated: true }])
   })
 
   test('nobody listens at the provider', async () => {

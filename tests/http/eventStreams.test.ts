@@ -135,6 +135,24 @@ describe('an event stream', () => {
     expect(all.at(-1)?.event).toBe('complete')
   })
 
+  it('is refused with 401 for a header without a token in it', async () => {
+    for (const authorization of ['', 'Bearer', 'Bearer '])
+      for (const method of ['POST', 'GET'] as const) {
+        const headers = { accept: 'text/event-stream', authorization }
+        const response = await (method === 'GET'
+          ? fetch(`${app.url}/graphql?${new URLSearchParams({ query: follow, variables: '{"sessionId":"x"}' })}`, {
+              headers,
+            })
+          : fetch(`${app.url}/graphql`, {
+              method,
+              headers: { ...headers, 'content-type': 'application/json' },
+              body: JSON.stringify({ query: follow, variables: { sessionId: 'x' } }),
+            }))
+        expect([authorization, method, response.status]).toEqual([authorization, method, 401])
+        expect(await response.text()).toContain('"UNAUTHENTICATED"')
+      }
+  })
+
   it('answers queries with JSON although it was asked for a stream of events too', async () => {
     const response = await fetch(`${app.url}/graphql`, {
       method: 'POST',

@@ -57,10 +57,26 @@ describe('paths', () => {
     const folder = new URL('../../client', import.meta.url).pathname
     const other = await startApp({ parts: { clientFolder: folder } })
     try {
-      const page = await fetch(`${other.url}/sessions/any`)
+      const page = await fetch(`${other.url}/sessions/any`, asBrowser)
       expect(page.status).toBe(200)
       expect(page.headers.get('content-security-policy')).toContain("script-src 'self'")
       expect(await page.text()).toContain('<html')
+
+      for (const [path, accept] of [
+        ['/api/nope', '*/*'],
+        ['/sessions/any', 'application/json'],
+        ['/assets/nope.js', '*/*'],
+        ['/%00', '*/*'],
+      ] as const) {
+        const nothing = await fetch(`${other.url}${path}`, { headers: { accept } })
+        expect([path, nothing.status, nothing.headers.get('content-type')]).toEqual([
+          ...[path, 404, 'application/json; charset=utf-8'],
+        ])
+        expect(await nothing.json()).toEqual({ error: 'There is nothing here. The API is at /graphql.' })
+      }
+      // whatever is there is given to everyone
+      for (const path of ['/', '/index.html', '/src/main.tsx'])
+        expect([path, (await fetch(`${other.url}${path}`, { headers: { accept: '*/*' } })).status]).toEqual([path, 200])
     } finally {
       await other.stop()
     }
@@ -89,7 +105,9 @@ describe('a Host header', () => {
   it.each(['a b', '[', '%', ':99999', 'x:y'])('that is none is answered by 400 and no stack: %s', async (host) => {
     const answer = await ask(host)
     expect(answer).toMatch(/^HTTP\/1\.1 400 /)
-    expect(answer).toContain('{"errors":[{"message":"The Host header is not the name of a host."}]}')
+    expect(answer).toContain(
+      '{"errors":[{"message":"The Host header is not the name of a host.","extensions":{"code":"INVALID_INPUT"}}]}',
+    )
     expect(answer).not.toMatch(/\bat \b|node_modules|TypeError/)
     expect(app.logged).toEqual([])
   })
@@ -149,7 +167,10 @@ describe('introspection', () => {
     ]) {
       const { body } = await post(production, query)
       expect(body.data ?? null).toBeNull()
-      expect(body.errors?.[0]?.message).toMatch(/introspection/i)
+      expect(body.errors?.[0]).toMatchObject({
+        message: expect.stringMatching(/introspection/i),
+        extensions: { code: 'FORBIDDEN' },
+      })
     }
     expect((await post(production, '{ __typename viewer { __typename } }')).body.data).toEqual({
       __typename: 'Query',
@@ -197,6 +218,9 @@ describe('who asks', () => {
 
   it.each([
     ['is no JWT', 'Bearer nonsense'],
+    ['is not there', 'Bearer'],
+    ['is empty', 'Bearer  '],
+    ['and all of the header is empty', ''],
     ['has no scheme', 'eyJhbGciOiJIUzI1NiJ9.e30.x'],
     ['is of another scheme', 'Basic YTpi'],
     ['is unsigned', 'Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIiwiZXhwIjo5OTk5OTk5OTk5fQ.'],

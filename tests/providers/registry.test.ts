@@ -259,7 +259,7 @@ describe('streaming', () => {
   })
 
   test('falls back to the configured models, once each, and tells which answers', async () => {
-    create({ FALLBACK_MODELS: 'local/a,nobody/x,local/b,demo/demo' })
+    create({ FALLBACK_MODELS: 'local/a,openrouter/x,local/b,demo/demo' })
     server.script(() => ({ status: 500 }))
     const attempts: string[] = []
     expect(await stream('local/a', (attempt, { id }) => attempts.push(`${attempt} ${id}`))).toBe('1 2 3')

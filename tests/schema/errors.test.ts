@@ -86,7 +86,12 @@ test('what the outside sees of an error is its code and what it may act on, and 
     path: ['a'],
     extensions: { code: 'TOO_MANY_GENERATIONS', retryAfterMs: 5 },
   })
-  expect(show(new GraphQLError('Syntax Error'))).toEqual({ message: 'Syntax Error' })
+  expect(show(new GraphQLError('Wrong variable.', { extensions: { http: {} } }))).toEqual({
+    message: 'Wrong variable.',
+    extensions: { http: {}, code: 'INVALID_INPUT' },
+  })
+  const coded = new GraphQLError('Syntax Error', { extensions: { code: 'GRAPHQL_PARSE_FAILED' } })
+  expect(show(coded)).toEqual(coded.toJSON())
   expect(seen).toEqual([])
   const cause = new Error('SELECT secret')
   expect(show(new GraphQLError(cause.message, { originalError: cause }))).toEqual({

@@ -110,6 +110,7 @@ describeOnEach('the schema', (database) => {
           settings,
           status: 'FAILED',
           attempts: 3,
+          finishReason: 'LENGTH',
           errorCode: 'PROVIDER_ERROR',
           errorMessage: 'It broke.',
           timeToFirstTokenMs: null,

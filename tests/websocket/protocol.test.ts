@@ -128,6 +128,20 @@ describe('connection_init', () => {
     expect(socket.received).toEqual([])
   })
 
+  it.each(['', 'Bearer', 'Bearer '])('whose authorization is "%s" is 4403, and not nobody', async (authorization) => {
+    const socket = await openSocket(app)
+    socket.send({ type: 'connection_init', payload: { authorization } })
+    expect(await socket.closed).toEqual({ code: 4403, reason: expect.stringContaining('Bearer <token>') })
+    expect(socket.received).toEqual([])
+  })
+
+  it.each([undefined, {}, { authorization: null }])('without an authorization is nobody’s: %j', async (payload) => {
+    const socket = await openSocket(app)
+    socket.send({ type: 'connection_init', payload })
+    expect((await socket.next()).type).toBe('connection_ack')
+    await socket.close()
+  })
+
   it('has a payload that is an object, or none', async () => {
     for (const payload of [[], 'text', 42]) {
       const socket = await openSocket(app)

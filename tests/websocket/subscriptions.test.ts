@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startApp, type TestApp } from '../support/app.ts'
-import { openSocket, signIn, type BareSocket, type Person, type ReceivedFrame } from '../support/clients.ts'
+import {
+  openSocket,
+  signIn,
+  type BareSocket,
+  type GraphqlAnswer,
+  type Person,
+  type ReceivedFrame,
+} from '../support/clients.ts'
 import { text, token as fakeToken } from '../support/fakeModelServer.ts'
 import { createSession, join, mutate, readMessage, send } from '../support/operations.ts'
 import { codeOf, fold, type Event } from './events.ts'
@@ -83,6 +90,30 @@ describe('the text of one message', () => {
     const own = await send(app, ada, await createSession(app, ada), 'mine', { respond: false })
     socket.subscribe('negative', query, { id: own.sentId, offset: -1 })
     expect(codeOf(await socket.nextOf('negative'))).toBe('INVALID_INPUT')
+  })
+
+  it('has no position beyond the end of a whole one, and waits for one beyond what is stored of another', async () => {
+    const sessionId = await createSession(app, ada)
+    const { sentId, replyId } = await send(app, ada, sessionId, 'on [[tokens=60 rate=100 seed=beyond]]')
+    const whole = text('beyond', 60)
+    const socket = await open(ada)
+    socket.subscribe('ahead', query, { id: replyId, offset: whole.length - 3 })
+    const frames = await socket.until('ahead', ({ type }) => type === 'complete')
+    const said = frames.slice(0, -1).map((frame) => deltaOf(frame).text)
+    expect(said.join('')).toBe(whole.slice(-3))
+
+    const { content } = await readMessage(app, ada, sentId)
+    for (const [id, length] of [
+      [sentId, content.length],
+      [replyId, whole.length],
+    ] as const) {
+      socket.subscribe(`beyond ${id}`, query, { id, offset: length + 1 })
+      const { payload } = await socket.nextOf(`beyond ${id}`)
+      const message = `Must be at most ${length}, the length of the message.`
+      expect((payload as GraphqlAnswer).errors).toMatchObject([
+        { extensions: { code: 'INVALID_INPUT', fields: [{ path: ['offset'], message }] } },
+      ])
+    }
   })
 
   it('ends with FORBIDDEN for who is removed meanwhile', async () => {

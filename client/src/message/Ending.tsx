@@ -3,6 +3,7 @@ import type { MessageStatus } from '../../gql/graphql.ts'
 import { useParley } from '../api/parley.ts'
 import { Button } from '../ui/Button.tsx'
 import type { MessageItemProps } from './MessageItem.tsx'
+import { cutOf } from './status.ts'
 
 /** How an answer ended, where it didn't end by itself, and a way to ask again. */
 export function Ending({
@@ -46,6 +47,10 @@ export function Ending({
           {again}
         </div>
       )
+    case 'COMPLETE': {
+      const cut = cutOf(message)
+      return cut ? <p className="mt-2 text-sm text-muted">{cut}</p> : null
+    }
     case 'STOPPED':
       return <p className="mt-2 text-sm text-muted">Stopped</p>
     default:

@@ -24,6 +24,7 @@ export const MessageFields = graphql(`
       id
       status
       responseTimeMs
+      finishReason
     }
     usage {
       totalTokens

@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react'
 import type { MessageStatus } from '../../gql/graphql.ts'
 import { useParley, type Announcement } from '../api/parley.ts'
 import type { SessionEvent } from '../api/sessionUpdates.ts'
+import { cutOf } from '../message/status.ts'
 import { followSession, type Gone } from './followSession.ts'
 
 export interface FollowState {
@@ -41,7 +42,7 @@ function announcementOf(event: SessionEvent): Announcement | undefined {
     case 'GenerationEnded':
       return event.message.status === 'FAILED'
         ? { text: `The answer failed. ${event.message.error?.message ?? ''}`, isUrgent: true }
-        : { text: endings[event.message.status] ?? 'The answer ended.' }
+        : { text: cutOf(event.message) ?? endings[event.message.status] ?? 'The answer ended.' }
     case 'ParticipantJoined':
       return { text: `${event.participant.user.name} joined.` }
     case 'ParticipantLeft':
