@@ -8,7 +8,8 @@ export interface DeltaStream {
   readonly sessionId: string
   readonly logId: number
   readonly generationId: string
-  readonly fence: number
+  /** Raised by the writer itself where it can't know what became of a write. */
+  fence: number
   readonly messageId: string
   readonly messageSeq: number
   readonly startedAt: Date
@@ -148,16 +149,17 @@ export class DeltaWriter {
   }
 
   #written(stream: DeltaStream, row: DeltaRow, seq: number): void {
-    if (seq === 0) {
-      this.#waiting.delete(stream)
-      stream.pending = ''
-      stream.onLost()
-      return
-    }
+    if (seq === 0) return this.#lost(stream)
     stream.stored += row.text
     stream.lastSeq = seq
     stream.timeToFirstTokenMs ??= row.timeToFirstTokenMs
     this.#log.publish(stream.sessionId, [deltaEvent(stream.sessionId, seq, stream.messageId, row.textOffset, row.text)])
+  }
+
+  #lost(stream: DeltaStream): void {
+    this.#waiting.delete(stream)
+    stream.pending = ''
+    stream.onLost()
   }
 
   /** In the place of a write: one that ran meanwhile would reconcile the stream a second time, or take text from it. */
@@ -176,8 +178,13 @@ export class DeltaWriter {
   /** Finds out whether a write whose answer was lost was committed after all, so that it is not stored twice. */
   async #reconcile(streams: DeltaStream[]): Promise<void> {
     for (const stream of streams) {
-      const last = await this.#lastStored(stream)
+      const fence = await this.#fenceOff(stream)
+      const last = fence === undefined ? undefined : await this.#lastStored(stream)
       this.#uncertain.delete(stream)
+      if (fence === undefined) {
+        this.#lost(stream)
+        continue
+      }
       if (!last) continue
       const text = last.data ?? ''
       stream.pending = stream.pending.slice(text.length)
@@ -191,12 +198,24 @@ export class DeltaWriter {
     }
   }
 
-  /** The newest delta in the log beyond the last that is known to be. */
-  async #lastStored({ generationId, logId, messageSeq, lastSeq }: DeltaStream): Promise<StoredEvent | undefined> {
-    // waits for the lost write, should it still be under way: its connection is gone, but it may yet commit
-    await this.#storage.transaction((tx) =>
-      tx.all(`SELECT id FROM generations WHERE id = ? ${this.#storage.dialect.forUpdate}`, [generationId]),
+  /**
+   * Keeps a lost write from coming true from now on: its connection is gone, but what was sent may yet be read. Waits for
+   * one that is under way.
+   * @returns undefined where the lease was taken away
+   */
+  async #fenceOff(stream: DeltaStream): Promise<number | undefined> {
+    const [row] = await this.#storage.transaction((tx) =>
+      tx.all<{ fence: number }>(
+        `UPDATE generations SET fence = fence + 1 WHERE id = ? AND fence = ? AND ended_at IS NULL RETURNING fence`,
+        [stream.generationId, stream.fence],
+      ),
     )
+    if (row) stream.fence = row.fence
+    return row?.fence
+  }
+
+  /** The newest delta in the log beyond the last that is known to be. */
+  async #lastStored({ logId, messageSeq, lastSeq }: DeltaStream): Promise<StoredEvent | undefined> {
     let last: StoredEvent | undefined
     for (let after = lastSeq; ;) {
       const events = await this.#storage.readEvents(logId, after, readAtOnce)

@@ -162,13 +162,14 @@ describeOnEach('the writer of deltas', (database) => {
       writer.push(one.stream, ' rest')
       // the end looks whether the text is stored; before it knows, the writer's own time to look has come
       const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
-      const { all } = storage.read
-      const slowAll = async <R extends object>(...args: Parameters<typeof all>) => {
-        const rows = await all<R>(...args)
-        await answered
-        return rows
-      }
-      Object.assign(storage, { read: { ...storage.read, all: slowAll } })
+      const { readEvents } = storage
+      Object.assign(storage, {
+        readEvents: async (...args: Parameters<typeof readEvents>) => {
+          const events = await readEvents(...args)
+          await answered
+          return events
+        },
+      })
       const finishing = writer.finish(one.stream)
       writer.push(two.stream, 'b')
       vi.advanceTimersByTime(1000)
@@ -184,6 +185,44 @@ describeOnEach('the writer of deltas', (database) => {
       expect((await readTold(database, two.job)).text).toBe('b')
     },
   )
+
+  test('doubles nothing where a write comes true after it was given up', async () => {
+    useFakeTimers()
+    const {
+      writer,
+      storage,
+      stream: newStream,
+      shownText,
+    } = await newWriter(database, (call) => (call === 2 ? 'held up' : 'works'), 0)
+    const { job, stream } = await newStream()
+    writer.push(stream, 'a')
+    await until(() => stream.stored === 'a')
+    writer.push(stream, 'b')
+    await until(() => storage.calls.length === 2)
+    await until(() => stream.stored === 'ab', 50)
+    await storage.arrive()
+    writer.push(stream, 'c')
+    await until(() => stream.stored === 'abc', 50)
+    expect([(await readTold(database, job)).text, shownText(job), stream.isLost]).toEqual(['abc', 'abc', false])
+  })
+
+  test('gives a stream up whose lease was taken away while its write was uncertain', async () => {
+    useFakeTimers()
+    const {
+      writer,
+      storage,
+      stream: newStream,
+    } = await newWriter(database, (call) => (call === 1 ? 'answer lost' : 'works'), 0)
+    const { job, stream } = await newStream()
+    writer.push(stream, 'a')
+    await until(() => storage.calls.length === 1)
+    await storage.transaction((tx) =>
+      tx.run('UPDATE generations SET fence = fence + 1 WHERE id = ?', [job.generationId]),
+    )
+    await until(() => stream.isLost, 50)
+    expect(await writer.finish(stream)).toBe('')
+    expect((await readTold(database, job)).text).toBe('a')
+  })
 
   test('leaves a database alone for a while that failed, also where first deltas come', async () => {
     useFakeTimers()
