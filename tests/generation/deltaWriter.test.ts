@@ -212,10 +212,11 @@ describeOnEach('the writer of deltas', (database) => {
       writer,
       storage,
       stream: newStream,
+      errors,
     } = await newWriter(database, (call) => (call === 1 ? 'answer lost' : 'works'), 0)
     const { job, stream } = await newStream()
     writer.push(stream, 'a')
-    await until(() => storage.calls.length === 1)
+    await until(() => errors.length === 1)
     await storage.transaction((tx) =>
       tx.run('UPDATE generations SET fence = fence + 1 WHERE id = ?', [job.generationId]),
     )
