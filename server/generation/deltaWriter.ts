@@ -200,13 +200,14 @@ export class DeltaWriter {
 
   /**
    * Keeps a lost write from coming true from now on: its connection is gone, but what was sent may yet be read. Waits for
-   * one that is under way.
+   * one that is under way. A fence that is higher already, of a generation that has not ended, was raised here, and the
+   * answer to that was lost: who takes a lease away ends the generation with it.
    * @returns undefined where the lease was taken away
    */
   async #fenceOff(stream: DeltaStream): Promise<number | undefined> {
     const [row] = await this.#storage.transaction((tx) =>
       tx.all<{ fence: number }>(
-        `UPDATE generations SET fence = fence + 1 WHERE id = ? AND fence = ? AND ended_at IS NULL RETURNING fence`,
+        `UPDATE generations SET fence = fence + 1 WHERE id = ? AND fence >= ? AND ended_at IS NULL RETURNING fence`,
         [stream.generationId, stream.fence],
       ),
     )

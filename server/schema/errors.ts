@@ -135,12 +135,16 @@ export function toGraphQLError(error: unknown, onUnexpected?: (error: unknown) =
     if (cause instanceof ProviderUnavailableError) extensions.provider = cause.provider
     return placed(cause.message, extensions, error)
   }
-  if (isLocated && (cause === undefined || cause instanceof GraphQLError))
+  if (isLocated && !isOwnFault(error) && (cause === undefined || cause instanceof GraphQLError))
     return error.extensions.code ? error : placed(error.message, { ...error.extensions, code: 'INVALID_INPUT' }, error)
-  onUnexpected?.(cause)
+  onUnexpected?.(cause ?? error)
   const message = cause instanceof DatabaseAwayError ? databaseAway : 'Unexpected error.'
   return placed(message, { code: 'INTERNAL' }, error)
 }
+
+/** What a resolver gave can't be shown; compiled operations say so without a cause. Of variables none has a path. */
+const isOwnFault = ({ path, message }: GraphQLError): boolean =>
+  path !== undefined && /^Cannot return null|cannot represent/.test(message)
 
 const databaseAway =
   "The server's database doesn't answer now. Try again in a moment; under the same id nothing is stored twice."

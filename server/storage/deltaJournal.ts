@@ -4,29 +4,28 @@ import type { DeltaRow, StoredEvent } from './storage.ts'
 /** Does its work while no transaction is open on another connection. */
 type Exclusively = <T>(work: () => T) => Promise<T>
 
-interface JournaledDelta {
-  seq: number
-  messageSeq: number
-  textOffset: number
-  text: string
-  createdAt: number
-}
+/** A delta as it stands in the journal; the view `journaled_deltas` reads it back. */
+type JournaledDelta = [
+  logId: number,
+  seq: number,
+  messageSeq: number,
+  textOffset: number,
+  text: string,
+  createdAt: number,
+]
 
 /** The deltas of one session's log that are not in it yet, oldest first. */
 interface Unsettled {
-  /** When the first of them was stored, in milliseconds, and in which row of the journal. */
+  /** When the first of them was stored, in milliseconds of `performance.now()`, and in which row of the journal. */
   since: number
   journalId: number
   deltas: JournaledDelta[]
 }
 
-/** The order in which a delta stands in the journal; the view `journaled_deltas` reads it back. */
-type Entry = [logId: number, seq: number, messageSeq: number, textOffset: number, text: string, createdAt: number]
-
 /** So long a log gathers deltas: at 50 tokens a second 50 share the page of the index that each alone would write. */
 const settleAfterMs = 1_000
 const settleEveryMs = 50
-/** Deltas that are moved at once, and what else their last log has: under a millisecond, in which nothing else goes on. */
+/** Deltas that are moved at once, and what else their last log has: some milliseconds, in which nothing else goes on. */
 const settleAtOnce = 250
 /** Rows of the journal that are done with are deleted so many at a time. */
 const deleteAtOnce = 64
@@ -85,7 +84,7 @@ export class DeltaJournal {
   /** As `Storage.appendDeltas`. */
   append(rows: readonly DeltaRow[]): Promise<number[]> {
     return this.#exclusively(() => {
-      const entries: Entry[] = []
+      const entries: JournaledDelta[] = []
       let journalId = 0
       const seqs = this.#inTransaction(() => {
         const now = Date.now()
@@ -119,22 +118,22 @@ export class DeltaJournal {
   /** Deltas of a log beyond `after` that are not in it yet, oldest first. */
   beyond(logId: number, after: number): StoredEvent[] {
     const found: StoredEvent[] = []
-    for (const { seq, messageSeq, textOffset, text, createdAt } of this.#unsettled.get(logId)?.deltas ?? [])
-      if (seq > after) found.push({ seq, kind: 0, subjectId: null, messageSeq, textOffset, data: text, createdAt })
+    for (const [, seq, messageSeq, textOffset, data, createdAt] of this.#unsettled.get(logId)?.deltas ?? [])
+      if (seq > after) found.push({ seq, kind: 0, subjectId: null, messageSeq, textOffset, data, createdAt })
     return found
   }
 
   /** The text of a message beyond `after` that is not in the log yet. */
   text(logId: number, messageSeq: number, after: number): string {
-    let text = ''
-    for (const delta of this.#unsettled.get(logId)?.deltas ?? [])
-      if (delta.messageSeq === messageSeq && delta.seq > after) text += delta.text
-    return text
+    let found = ''
+    for (const [, seq, of, , text] of this.#unsettled.get(logId)?.deltas ?? [])
+      if (of === messageSeq && seq > after) found += text
+    return found
   }
 
   /** Position of a message's newest delta that is not in the log yet. */
   lastSeq(logId: number, messageSeq: number): number | null {
-    return this.#unsettled.get(logId)?.deltas.findLast((delta) => delta.messageSeq === messageSeq)?.seq ?? null
+    return this.#unsettled.get(logId)?.deltas.findLast(([, , of]) => of === messageSeq)?.[1] ?? null
   }
 
   has(logId: number): boolean {
@@ -153,7 +152,7 @@ export class DeltaJournal {
     }
   }
 
-  #count(row: DeltaRow, now: number, entries: Entry[]): number {
+  #count(row: DeltaRow, now: number, entries: JournaledDelta[]): number {
     // said now and not when it is settled
     if (row.textOffset < 0) throw new RangeError(`text_offset ${row.textOffset} violates a constraint`)
     const seq = this.#countUp.get(row.logId, row.generationId, row.fence) as number | undefined
@@ -166,36 +165,47 @@ export class DeltaJournal {
     return seq
   }
 
-  #keep([logId, seq, messageSeq, textOffset, text, createdAt]: Entry, journalId: number): void {
-    let unsettled = this.#unsettled.get(logId)
-    if (!unsettled) this.#unsettled.set(logId, (unsettled = { since: createdAt, journalId, deltas: [] }))
-    unsettled.deltas.push({ seq, messageSeq, textOffset, text, createdAt })
+  #keep(delta: JournaledDelta, journalId: number): void {
+    const [logId] = delta
+    const unsettled = this.#unsettled.get(logId)
+    if (unsettled) unsettled.deltas.push(delta)
+    else this.#unsettled.set(logId, { since: performance.now(), journalId, deltas: [delta] })
   }
 
-  #settleSoon(): void {
+  #settleSoon(waitMs = settleEveryMs): void {
     if (this.#timer || this.#isClosed || this.#unsettled.size === 0) return
     this.#timer = setTimeout(() => {
-      this.#exclusively(() => this.#settleSome())
-        // it stays where it is, and is tried again
-        .catch(() => undefined)
-        .finally(() => {
+      void this.#exclusively(() => this.#settleSome())
+        .then(
+          (isDone) => (isDone ? settleEveryMs : 1),
+          // they stay where they are, and are tried again
+          () => settleAfterMs,
+        )
+        .then((nextMs) => {
           this.#timer = undefined
-          this.#settleSoon()
+          this.#settleSoon(nextMs)
         })
-    }, settleEveryMs).unref()
+    }, waitMs).unref()
   }
 
-  /** Moves the deltas of the logs that have waited long enough, oldest first. */
-  #settleSome(): void {
-    const until = Date.now() - settleAfterMs
+  /**
+   * Moves the deltas of the logs that have waited long enough, oldest first.
+   * @returns whether these were all
+   */
+  #settleSome(): boolean {
+    const until = performance.now() - settleAfterMs
     const logIds: number[] = []
     let count = 0
+    let isDone = true
     for (const [logId, { since, deltas }] of this.#unsettled) {
-      if (since > until || count >= settleAtOnce) break
+      if (since > until) break
+      isDone = count < settleAtOnce
+      if (!isDone) break
       logIds.push(logId)
       count += deltas.length
     }
     this.#settleAll(logIds)
+    return isDone
   }
 
   #settleAll(logIds: readonly number[]): void {
@@ -211,8 +221,7 @@ export class DeltaJournal {
     const unsettled = this.#unsettled.get(logId)
     // nobody reads the log of a session that was deleted meanwhile
     if (!unsettled || this.#logExists.get(logId) === undefined) return
-    for (const { seq, messageSeq, textOffset, text, createdAt } of unsettled.deltas)
-      this.#insertDelta.run(logId, seq, messageSeq, textOffset, text, createdAt)
+    for (const delta of unsettled.deltas) this.#insertDelta.run(delta)
   }
 
   /** Deletes what the journal has of these logs and no other needs. */

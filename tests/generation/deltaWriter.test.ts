@@ -206,6 +206,32 @@ describeOnEach('the writer of deltas', (database) => {
     expect([(await readTold(database, job)).text, shownText(job), stream.isLost]).toEqual(['abc', 'abc', false])
   })
 
+  test('goes on where also the answer is lost that would have fenced a lost write off', async () => {
+    useFakeTimers()
+    const {
+      writer,
+      storage,
+      stream: newStream,
+      errors,
+      shownText,
+    } = await newWriter(database, (call) => (call === 1 ? 'answer lost' : 'works'), 0)
+    const { transaction } = storage
+    let lost = 0
+    Object.assign(storage, {
+      async transaction(...args: Parameters<typeof transaction>) {
+        const result = await transaction(...args)
+        if (lost++ === 0) throw new Error('The connection broke.')
+        return result
+      },
+    })
+    const { job, stream } = await newStream()
+    writer.push(stream, 'a')
+    await until(() => errors.length === 1)
+    writer.push(stream, 'b')
+    await until(() => stream.stored === 'ab', 50)
+    expect([lost, stream.isLost, (await readTold(database, job)).text, shownText(job)]).toEqual([2, false, 'ab', 'ab'])
+  })
+
   test('gives a stream up whose lease was taken away while its write was uncertain', async () => {
     useFakeTimers()
     const {
@@ -218,7 +244,10 @@ describeOnEach('the writer of deltas', (database) => {
     writer.push(stream, 'a')
     await until(() => errors.length === 1)
     await storage.transaction((tx) =>
-      tx.run('UPDATE generations SET fence = fence + 1 WHERE id = ?', [job.generationId]),
+      tx.run(`UPDATE generations SET fence = fence + 1, status = 'INTERRUPTED', ended_at = ? WHERE id = ?`, [
+        new Date(),
+        job.generationId,
+      ]),
     )
     await until(() => stream.isLost, 50)
     expect(await writer.finish(stream)).toBe('')

@@ -73,6 +73,25 @@ test('a failure that is no member of the result goes on as a top-level error', a
   ])
 })
 
+test('what a resolver should not have given is a fault of the server, whoever says so', () => {
+  const seen: unknown[] = []
+  for (const message of [
+    'Cannot return null for non-nullable field Message.id.',
+    'Enum "E" cannot represent value: 1',
+  ]) {
+    const error = new GraphQLError(message, { path: ['message', 'id'] })
+    expect(toGraphQLError(error, (cause) => seen.push(cause)).toJSON()).toMatchObject({
+      message: 'Unexpected error.',
+      extensions: { code: 'INTERNAL' },
+    })
+    expect(seen.pop()).toBe(error)
+  }
+  const variable = new GraphQLError(
+    'Variable "$after" got invalid value 1.5; Int cannot represent non-integer value: 1.5',
+  )
+  expect(toGraphQLError(variable).extensions.code).toBe('INVALID_INPUT')
+})
+
 test('what the outside sees of an error is its code and what it may act on, and nothing of any other', () => {
   const seen: unknown[] = []
   const show = (error: unknown) => toGraphQLError(error, (cause) => seen.push(cause)).toJSON()
