@@ -178,13 +178,10 @@ export class DeltaWriter {
   /** Finds out whether a write whose answer was lost was committed after all, so that it is not stored twice. */
   async #reconcile(streams: DeltaStream[]): Promise<void> {
     for (const stream of streams) {
-      const fence = await this.#fenceOff(stream)
-      const last = fence === undefined ? undefined : await this.#lastStored(stream)
+      const isOurs = await this.#fenceOff(stream)
+      const last = isOurs ? await this.#lastStored(stream) : undefined
       this.#uncertain.delete(stream)
-      if (fence === undefined) {
-        this.#lost(stream)
-        continue
-      }
+      if (!isOurs) this.#lost(stream)
       if (!last) continue
       const text = last.data ?? ''
       stream.pending = stream.pending.slice(text.length)
@@ -202,9 +199,9 @@ export class DeltaWriter {
    * Keeps a lost write from coming true from now on: its connection is gone, but what was sent may yet be read. Waits for
    * one that is under way. A fence that is higher already, of a generation that has not ended, was raised here, and the
    * answer to that was lost: who takes a lease away ends the generation with it.
-   * @returns undefined where the lease was taken away
+   * @returns false where the lease was taken away
    */
-  async #fenceOff(stream: DeltaStream): Promise<number | undefined> {
+  async #fenceOff(stream: DeltaStream): Promise<boolean> {
     const [row] = await this.#storage.transaction((tx) =>
       tx.all<{ fence: number }>(
         `UPDATE generations SET fence = fence + 1 WHERE id = ? AND fence >= ? AND ended_at IS NULL RETURNING fence`,
@@ -212,7 +209,7 @@ export class DeltaWriter {
       ),
     )
     if (row) stream.fence = row.fence
-    return row?.fence
+    return row !== undefined
   }
 
   /** The newest delta in the log beyond the last that is known to be. */

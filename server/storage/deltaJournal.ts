@@ -36,15 +36,12 @@ const deleteAtOnce = 64
  * they are also in memory, where they are read; after a crash the journal has them.
  */
 export class DeltaJournal {
-  readonly #database: Database.Database
   readonly #exclusively: Exclusively
-  readonly #begin: Database.Statement
-  readonly #commit: Database.Statement
-  readonly #rollback: Database.Statement
+  readonly #transaction: Database.Transaction<(work: () => void) => void>
   readonly #countUp: Database.Statement
   readonly #streamMessage: Database.Statement
   readonly #streamGeneration: Database.Statement
-  readonly #writeEntries: Database.Statement
+  readonly #writeRow: Database.Statement
   readonly #deleteBelow: Database.Statement
   readonly #deleteAll: Database.Statement
   readonly #logExists: Database.Statement
@@ -57,11 +54,8 @@ export class DeltaJournal {
 
   /** @param database a connection of its own, to a database whose journal is empty */
   constructor(database: Database.Database, exclusively: Exclusively) {
-    this.#database = database
     this.#exclusively = exclusively
-    this.#begin = database.prepare('BEGIN IMMEDIATE')
-    this.#commit = database.prepare('COMMIT')
-    this.#rollback = database.prepare('ROLLBACK')
+    this.#transaction = database.transaction((work) => work())
     this.#countUp = database
       .prepare(
         `UPDATE session_logs SET last_seq = last_seq + 1 WHERE log_id = ?
@@ -72,7 +66,7 @@ export class DeltaJournal {
     this.#streamGeneration = database.prepare(
       `UPDATE generations SET status = 'STREAMING', time_to_first_token_ms = ? WHERE id = ?`,
     )
-    this.#writeEntries = database.prepare('INSERT INTO delta_journal (deltas) VALUES (?)')
+    this.#writeRow = database.prepare('INSERT INTO delta_journal (deltas) VALUES (?)')
     this.#deleteBelow = database.prepare('DELETE FROM delta_journal WHERE id < ?')
     this.#deleteAll = database.prepare('DELETE FROM delta_journal')
     this.#logExists = database.prepare('SELECT 1 FROM session_logs WHERE log_id = ?')
@@ -84,15 +78,15 @@ export class DeltaJournal {
   /** As `Storage.appendDeltas`. */
   append(rows: readonly DeltaRow[]): Promise<number[]> {
     return this.#exclusively(() => {
-      const entries: JournaledDelta[] = []
+      const deltas: JournaledDelta[] = []
       let journalId = 0
-      const seqs = this.#inTransaction(() => {
+      let seqs: number[] = []
+      this.#transaction.immediate(() => {
         const now = Date.now()
-        const counted = rows.map((row) => this.#count(row, now, entries))
-        if (entries.length > 0) journalId = Number(this.#writeEntries.run(JSON.stringify(entries)).lastInsertRowid)
-        return counted
+        seqs = rows.map((row) => this.#count(row, now, deltas))
+        if (deltas.length > 0) journalId = Number(this.#writeRow.run(JSON.stringify(deltas)).lastInsertRowid)
       })
-      for (const entry of entries) this.#keep(entry, journalId)
+      for (const delta of deltas) this.#keep(delta, journalId)
       this.#settleSoon()
       return seqs
     })
@@ -140,24 +134,12 @@ export class DeltaJournal {
     return this.#unsettled.has(logId)
   }
 
-  #inTransaction<T>(work: () => T): T {
-    this.#begin.run()
-    try {
-      const result = work()
-      this.#commit.run()
-      return result
-    } catch (error) {
-      if (this.#database.inTransaction) this.#rollback.run()
-      throw error
-    }
-  }
-
-  #count(row: DeltaRow, now: number, entries: JournaledDelta[]): number {
+  #count(row: DeltaRow, now: number, deltas: JournaledDelta[]): number {
     // said now and not when it is settled
     if (row.textOffset < 0) throw new RangeError(`text_offset ${row.textOffset} violates a constraint`)
     const seq = this.#countUp.get(row.logId, row.generationId, row.fence) as number | undefined
     if (seq === undefined) return 0
-    entries.push([row.logId, seq, row.messageSeq, row.textOffset, row.text, now])
+    deltas.push([row.logId, seq, row.messageSeq, row.textOffset, row.text, now])
     if (row.timeToFirstTokenMs !== null) {
       this.#streamMessage.run(row.messageId)
       this.#streamGeneration.run(row.timeToFirstTokenMs, row.generationId)
@@ -210,7 +192,7 @@ export class DeltaJournal {
 
   #settleAll(logIds: readonly number[]): void {
     if (logIds.length === 0) return
-    this.#inTransaction(() => {
+    this.#transaction.immediate(() => {
       for (const logId of logIds) this.#settleLog(logId)
       this.#deleteDone(logIds)
     })
