@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { access, chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -29,6 +29,7 @@ export async function ensureClientBuilt(log: (line: string) => void, projectRoot
   const unfinished = await mkdtemp(join(dist, 'unfinished-'))
   try {
     await runVite(client, unfinished)
+    await makeReadable(unfinished)
     await rename(unfinished, built).catch(async (error: unknown) => {
       if (!(await exists(join(built, 'index.html')))) throw error
     })
@@ -70,6 +71,13 @@ async function runVite(client: string, outDir: string): Promise<void> {
     child.once('close', resolve)
   })
   if (code !== 0) throw new Error(`The web client could not be built:\n${output}`)
+}
+
+/** `mkdtemp` gives 0700, and an image is built by root but run by another user: everyone may read the page's files. */
+async function makeReadable(folder: string): Promise<void> {
+  await chmod(folder, 0o755)
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
+    await chmod(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o755 : 0o644)
 }
 
 /** Keeps the newest build before this one, which a running server may still serve. */

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -50,4 +50,17 @@ test('a client that cannot be built says why and leaves nothing behind', async (
   await writeFile(join(project, 'client', 'index.html'), '<script type="module" src="./missing.js"></script>')
   await expect(build()).rejects.toThrow('missing.js')
   expect(await readdir(join(project, 'client', 'dist'))).toEqual([])
+})
+
+test('what root builds, another user can read, whatever the umask', async () => {
+  await mkdir(join(project, 'client', 'public', 'deep'), { recursive: true })
+  await writeFile(join(project, 'client', 'public', 'deep', 'file.txt'), 'text', { mode: 0o600 })
+  const folder = await build()
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777
+
+  expect(await modeOf(folder)).toBe(0o755)
+  expect(entries.map(({ name }) => name)).toContain('file.txt')
+  for (const entry of entries)
+    expect(await modeOf(join(entry.parentPath, entry.name))).toBe(entry.isDirectory() ? 0o755 : 0o644)
 })
