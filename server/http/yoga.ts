@@ -69,6 +69,7 @@ export function createGraphqlServer(services: Services, compiler: Compiler, subs
       } satisfies Plugin,
       endUnshown,
       compileQueries(compiler),
+      sameStatus,
       ...(isProduction(config) ? [hideSchemaFromAnonymous, hideSuggestions] : []),
     ],
   }
@@ -118,8 +119,35 @@ const hideSuggestions: Plugin = {
     )
   },
   // variables are checked only now
-  onExecute: () => ({ onExecuteDone: ({ result, setResult }) => setResult(withoutSuggestions(result)) }),
+  onExecute: () => ({
+    onExecuteDone: ({ result, setResult }) => setResult(withoutSuggestions(result)),
+  }),
   onSubscribe: () => ({ onSubscribeResult: ({ result, setResult }) => setResult(withoutSuggestions(result)) }),
+}
+
+const sameStatus: Plugin = {
+  onExecute: () => ({ onExecuteDone: ({ result, setResult }) => setResult(asRequestError(result)) }),
+}
+
+/**
+ * Errors of variables: 200 where `application/json` is accepted, 400 for `application/graphql-response+json`, whichever
+ * executor found them.
+ * @see https://graphql.github.io/graphql-over-http/draft/#sec-Status-Codes
+ */
+function asRequestError<Result extends object>(result: Result): Result {
+  if (Symbol.asyncIterator in result || 'data' in result || !('errors' in result)) return result
+  const errors = result.errors as readonly GraphQLError[] | undefined
+  const http = { status: 400, spec: true }
+  return {
+    ...result,
+    errors: errors?.map((error) => {
+      const { message, nodes, source, positions, path, originalError, extensions } = error
+      return new GraphQLError(message, {
+        ...{ nodes, source, positions, path, originalError },
+        extensions: { ...extensions, http },
+      })
+    }),
+  }
 }
 
 function withoutSuggestions<Result extends object>(result: Result): Result {

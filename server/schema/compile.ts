@@ -1,12 +1,17 @@
 import {
   BREAK,
+  getOperationAST,
+  getVariableValues,
   GraphQLError,
+  valueFromASTUntyped,
   visit,
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
   type GraphQLSchema,
+  type OperationDefinitionNode,
   type Source,
+  type VariableDefinitionNode,
 } from 'graphql'
 import { compileQuery, isCompiledQuery, type CompiledQuery } from 'graphql-jit'
 
@@ -61,17 +66,46 @@ function compile(
   document: DocumentNode,
   operationName: string | null | undefined,
 ): Executor | null {
+  const operation = getOperationAST(document, operationName)
   const query = compileQuery(schema, document, operationName ?? undefined)
-  return isCompiledQuery(query) ? executorOf(query, document.loc?.source) : null
+  return operation && isCompiledQuery(query) ? executorOf(query, schema, operation, document.loc?.source) : null
 }
 
-function executorOf({ query }: CompiledQuery, source: Source | undefined): Executor {
+/** As many errors of variables as graphql-js's `execute` reports. */
+const maxVariableErrors = 50
+
+function executorOf(
+  { query }: CompiledQuery,
+  schema: GraphQLSchema,
+  operation: OperationDefinitionNode,
+  source: Source | undefined,
+): Executor {
+  const definitions = operation.variableDefinitions ?? []
   const finished = (result: ExecutionResult): ExecutionResult =>
     result.errors?.length ? { ...result, errors: result.errors.map((error) => relocated(error, source)) } : result
   return (root, context, variables) => {
-    const result = query(root, context, variables) as ExecutionResult | Promise<ExecutionResult>
+    // graphql-jit refuses a required variable that is left to its default, and words its errors differently
+    const { errors } = getVariableValues(schema, definitions, variables, { maxErrors: maxVariableErrors })
+    if (errors) return { errors }
+    const result = query(root, context, withDefaults(definitions, variables)) as
+      ExecutionResult | Promise<ExecutionResult>
     return result instanceof Promise ? result.then(finished) : finished(result)
   }
+}
+
+function withDefaults(
+  definitions: readonly VariableDefinitionNode[],
+  variables: Record<string, unknown>,
+): Record<string, unknown> {
+  const missing = definitions.filter(
+    ({ variable, defaultValue }) => defaultValue && variables[variable.name.value] === undefined,
+  )
+  if (missing.length === 0) return variables
+  const defaults = missing.map(({ variable, defaultValue }) => [
+    variable.name.value,
+    valueFromASTUntyped(defaultValue!),
+  ])
+  return { ...variables, ...Object.fromEntries(defaults) }
 }
 
 /** A compiled operation knows an error's line and column, but not the place in the text that graphql-js tells them by. */
