@@ -46,6 +46,11 @@ const isOrigin = (value: string): boolean =>
 
 export const origins = list('origins like https://chat.example.org, in lower case and without a path', isOrigin)
 
+const isHost = (value: string): boolean =>
+  value === '*' || (URL.canParse(`http://${value}`) && new URL(`http://${value}`).host === value)
+
+export const hosts = list('host names like chat.example.org, in lower case and without a port, or *', isHost)
+
 export const url =
   (...protocols: string[]) =>
   (value: string): string =>

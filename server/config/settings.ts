@@ -1,6 +1,7 @@
 import {
   database,
   flag,
+  hosts,
   integer,
   list,
   metricsToken,
@@ -190,8 +191,14 @@ export const settings = {
   allowedOrigins: setting(
     'ALLOWED_ORIGINS',
     '',
-    'origins beside our own host whose pages may open a WebSocket and use the cookie, separated by commas',
+    'origins beside our own host whose pages may use the API and the cookie, separated by commas',
     origins,
+  ),
+  allowedHosts: setting(
+    'ALLOWED_HOSTS',
+    '',
+    'host names beside localhost, loopback addresses and HOST that requests may name while HOST is loopback; * for any',
+    hosts,
   ),
   trustProxy: setting(
     'TRUST_PROXY',

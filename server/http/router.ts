@@ -7,8 +7,10 @@ import { askerOf, createContext } from '../resolvers/createContext.ts'
 import { health } from '../resolvers/health.ts'
 import { cameByHttps } from './address.ts'
 import { isOwnPage } from './cookie.ts'
+import { answerPreflight, isPreflight, setCorsHeaders } from './cors.ts'
 import { asksForPage, createGraphiql, servesGraphiql, wantsPage } from './graphiql.ts'
 import { pagePolicy, setSecurityHeaders } from './headers.ts'
+import { foreignHost, isKnownHost, isOwnHost } from './host.ts'
 import { answerMetrics } from './metrics.ts'
 import type { RequestListenerWith } from './plainPost.ts'
 import { beginTrail, trailOf } from './trail.ts'
@@ -29,11 +31,22 @@ export function createHttpServer(parts: RouterParts): Server {
   const { config } = services
   const files = clientFolder === null ? null : serveClient(clientFolder)
   const graphiql = servesGraphiql(config) ? createGraphiql() : null
-  return createServer((request, response) => {
+  // any other protocol that a client offers (curl offers h2c) is declined by answering as if it had not been offered
+  const shouldUpgradeCallback = ({ headers }: IncomingMessage): boolean =>
+    headers.upgrade?.toLowerCase() === 'websocket'
+  return createServer({ shouldUpgradeCallback }, (request, response) => {
     setSecurityHeaders(response, cameByHttps(request, config.trustProxy))
     const path = pathOf(request)
     beginTrail(services, request, response, routeOf(path, files !== null))
+    // without a token /metrics trusts the machine, and so a rebound page that is open on it
+    const isOpen = path === '/metrics' && request.headers.authorization === undefined
+    if (!(isOpen ? isKnownHost : isOwnHost)(request, config)) {
+      request.resume()
+      return refuse(response, 421, foreignHost, 'FORBIDDEN')
+    }
     if (path === '/graphql') {
+      setCorsHeaders(request, response, config.allowedOrigins)
+      if (isPreflight(request)) return answerPreflight(request, response, 'POST, OPTIONS')
       if (graphiql && asksForPage(request))
         return void graphiql(response).catch((error: unknown) => {
           services.logger.error('GraphiQL could not be made', { error })
@@ -109,9 +122,8 @@ function serveClient(folder: string): RequestListener {
 }
 
 /** As an operation is refused. */
-function refuse(response: ServerResponse, status: number, message: string): void {
-  const extensions = { code: 'INVALID_INPUT' } satisfies { code: ErrorCode }
-  answer(response, status, { errors: [{ message, extensions }] })
+function refuse(response: ServerResponse, status: number, message: string, code: ErrorCode = 'INVALID_INPUT'): void {
+  answer(response, status, { errors: [{ message, extensions: { code } }] })
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {

@@ -25,6 +25,7 @@ const refusals: Partial<Record<number, ErrorCode>> = {
   403: 'FORBIDDEN',
   413: 'INVALID_INPUT',
   415: 'INVALID_INPUT',
+  421: 'FORBIDDEN',
   429: 'RATE_LIMITED',
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { handleProtocols } from 'graphql-ws'
 import { WebSocketServer, type WebSocket } from 'ws'
+import { foreignHost, isOwnHost } from '../http/host.ts'
 import { isAllowedOrigin } from '../http/origin.ts'
 import { pathOf } from '../http/router.ts'
 import { noteConnectionRefused, startTrail, trailOf } from '../http/trail.ts'
@@ -56,11 +57,15 @@ export function createSockets(parts: ProtocolParts): Sockets {
   return {
     upgrade(request, socket, head) {
       const trail = startTrail(services, request)
-      const refuseWith = (status: number, reason: string): void => {
+      const refuseWith = (status: number, reason: string, sentence?: string): void => {
         metrics.requestDone('websocket', status)
-        refuse(socket, `${status} ${reason}`, trail.requestId)
+        refuse(socket, `${status} ${reason}`, trail.requestId, sentence)
       }
       if (isClosing) return refuseWith(503, 'Service Unavailable')
+      if (!isOwnHost(request, config)) {
+        noteConnectionRefused(audit, trail, 'FORBIDDEN')
+        return refuseWith(421, 'Misdirected Request', foreignHost)
+      }
       if (pathOf(request) !== '/graphql') return refuseWith(404, 'Not Found')
       if (!isAllowedOrigin(request, config.allowedOrigins)) {
         noteConnectionRefused(audit, trail, 'FORBIDDEN')

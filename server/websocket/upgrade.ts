@@ -1,7 +1,13 @@
 import type { Duplex } from 'node:stream'
 
-/** Answers a request for a WebSocket with a plain HTTP status. */
-export function refuse(socket: Duplex, status: string, requestId: string): void {
+/** Answers a request for a WebSocket with a plain HTTP status, and a sentence where there is one. */
+export function refuse(socket: Duplex, status: string, requestId: string, sentence = ''): void {
   socket.on('error', () => undefined)
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nX-Request-Id: ${requestId}\r\nContent-Length: 0\r\n\r\n`)
+  const headers = [
+    'Connection: close',
+    `X-Request-Id: ${requestId}`,
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(sentence)}`,
+  ]
+  socket.end(`HTTP/1.1 ${status}\r\n${headers.join('\r\n')}\r\n\r\n${sentence}`)
 }

@@ -134,8 +134,9 @@ test('the unit for systemd starts what `npm start` does, again where it failed, 
   const valueOf = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1]
   expect(valueOf('ExecStart')).toBe(`/opt/parley/node_modules/.bin/${scripts.start!.replace(/^exec /, '')}`)
   expect(valueOf('Restart')).toBe('on-failure')
-  const [, name, value] = /^(\w+)=(.*)$/.exec(valueOf('Environment')!)!
-  const config = readConfig({ [name!]: value })
+  const environment = [...unit.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!])
+  const config = readConfig(Object.fromEntries(environment) as Record<string, string>)
+  expect(config.nodeEnv).toBe('production')
   expect(config.databaseUrl).toBe(`sqlite:/var/lib/${valueOf('StateDirectory')}/parley.db`)
   expect(Number(valueOf('TimeoutStopSec')) * 1000).toBeGreaterThan(config.shutdownTimeoutMs)
 })
