@@ -1,4 +1,5 @@
 import { createParser } from 'eventsource-parser'
+import { readContent, readReasoning } from './contentParts.ts'
 import type { FinishReason, Part } from './provider.ts'
 import { brokenAnswer, reportedError, type Upstream } from './upstream.ts'
 
@@ -20,24 +21,30 @@ interface Delta {
   content?: unknown
   reasoning?: unknown
   reasoning_content?: unknown
+  refusal?: unknown
+  tool_calls?: unknown
+  function_call?: unknown
 }
 
 /** What is read of a chunk, and of a whole completion; every leaf is checked before it is used. */
 interface Completion {
   error?: unknown
-  choices?: { delta?: Delta | null; message?: Delta | null; finish_reason?: unknown }[] | null
+  choices?: { delta?: Delta | null; message?: Delta | null; text?: unknown; finish_reason?: unknown }[] | null
   usage?: { prompt_tokens?: unknown; completion_tokens?: unknown } | null
 }
 
 const maxEventCharacters = 1024 * 1024
 
-const finishReasons: Record<string, FinishReason> = {
-  length: 'length',
-  max_tokens: 'length',
-  content_filter: 'content_filter',
-  tool_calls: 'tool_calls',
-  function_call: 'tool_calls',
-}
+// a Map: a server may say "constructor", which every object has
+const finishReasons = new Map<string, FinishReason>(
+  Object.entries({
+    length: 'length',
+    max_tokens: 'length',
+    content_filter: 'content_filter',
+    tool_calls: 'tool_calls',
+    function_call: 'tool_calls',
+  }),
+)
 
 /**
  * @see https://platform.openai.com/docs/api-reference/chat/streaming
@@ -67,15 +74,19 @@ export function createChatReader(upstream: Upstream, model: string, sink: (part:
     const choice = Array.isArray(completion.choices) ? completion.choices[0] : undefined
     if (!choice) return
     const delta = choice.delta ?? choice.message
-    const reasoning = delta?.reasoning || delta?.reasoning_content
-    if (typeof reasoning === 'string' && reasoning) sink({ type: 'reasoning', text: reasoning })
-    if (typeof delta?.content === 'string' && delta.content) sink({ type: 'text', text: delta.content })
+    const fail = (what: string): Error => brokenAnswer(upstream, what)
+    for (const part of readReasoning(delta?.reasoning || delta?.reasoning_content, fail)) sink(part)
+    for (const part of readContent(delta?.content, fail)) sink(part)
+    // what a model says when it refuses, and the text of the older completions
+    for (const text of [delta?.refusal, choice.text]) for (const part of readContent(text, fail)) sink(part)
+    // none were offered, so there is nobody to run it
+    if (hasCalls(delta)) throw brokenAnswer(upstream, 'it calls a tool, and none was offered')
     // Some servers have an empty one in every chunk but the last.
     if (typeof choice.finish_reason !== 'string' || !choice.finish_reason || isFinished) return
     // OpenRouter's word for a model that broke off.
     if (choice.finish_reason === 'error') throw brokenAnswer(upstream, 'the model broke off')
     isFinished = true
-    sink({ type: 'finish', reason: finishReasons[choice.finish_reason] ?? 'stop' })
+    sink({ type: 'finish', reason: finishReasons.get(choice.finish_reason) ?? 'stop' })
   }
 
   const parser = createParser({
@@ -114,6 +125,9 @@ export function createChatReader(upstream: Upstream, model: string, sink: (part:
     },
   }
 }
+
+const hasCalls = (delta: Delta | null | undefined): boolean =>
+  (Array.isArray(delta?.tool_calls) && delta.tool_calls.length > 0) || Boolean(delta?.function_call)
 
 /** What an error event carries: an error under `error`, the error itself, or nothing but words. */
 function errorIn(data: string): unknown {

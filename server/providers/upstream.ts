@@ -134,12 +134,22 @@ function messageIn(body: string): string {
     return body.trimStart().startsWith('<') ? '' : body
   }
   if (typeof json !== 'object' || json === null) return body
-  const outer = json as { error?: unknown; message?: unknown; detail?: unknown }
-  const inner = outer.error ?? outer.message ?? outer.detail
+  const outer = (Array.isArray(json) ? json[0] : json) as Record<string, unknown> | undefined
+  const inner = outer?.error ?? outer?.message ?? outer?.detail ?? outer?.errors
+  if (Array.isArray(inner)) return inner.map(problemIn).filter(Boolean).join('; ')
   if (typeof inner !== 'object' || inner === null) return typeof inner === 'string' ? inner : ''
   const { message, metadata } = inner as { message?: unknown; metadata?: { raw?: unknown } | null }
   // OpenRouter's own message is often only "Provider returned error"; the reason stands in `metadata.raw`.
   return [message, metadata?.raw].filter((text) => typeof text === 'string').join(': ')
+}
+
+/** One entry of a list of errors; FastAPI's says where in the request it stands, e.g. `["body", "temperature"]`. */
+function problemIn(entry: unknown): string {
+  if (typeof entry !== 'object' || entry === null) return typeof entry === 'string' ? entry : ''
+  const { loc, msg, message } = entry as { loc?: unknown; msg?: unknown; message?: unknown }
+  const what = typeof msg === 'string' ? msg : typeof message === 'string' ? message : ''
+  const place = Array.isArray(loc) ? loc.filter((part) => part !== 'body').join('.') : ''
+  return place && what ? `${place}: ${what}` : what
 }
 
 /** One line of at most some 300 characters, without keys. Masked before it is cut: half a key is still a secret. */
