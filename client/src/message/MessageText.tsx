@@ -6,7 +6,11 @@ import { isRunning } from './status.ts'
 export function MessageText({ text, status }: { text: string; status: MessageStatus }) {
   if (!text && isRunning(status)) {
     return (
-      <div data-testid="message-content" className="flex h-7 items-center gap-1" title="Waiting for the model">
+      <div
+        data-testid="message-content"
+        className="prose flex h-[1lh] items-center gap-1"
+        title="Waiting for the model"
+      >
         <span className="sr-only">Waiting for the model</span>
         <span className="waiting-dot" />
         <span className="waiting-dot" />

@@ -18,35 +18,75 @@ export function useScroll(ref: RefObject<HTMLElement | null>, firstId: string | 
   const isPinned = useRef(true)
   const [isAtEnd, setAtEnd] = useState(true)
   const before = useRef({ firstId, height: 0 })
+  // Written by each write of ours: its scroll event comes a frame later, when the heights may be others already.
+  const last = useRef({ top: 0, height: 0, client: 0 })
 
   const pin = useCallback((next: boolean) => {
     isPinned.current = next
     setAtEnd(next)
   }, [])
 
+  const scrollTo = useCallback(
+    (top: number) => {
+      const element = ref.current
+      if (!element) return
+      element.scrollTop = top
+      last.current = placeOf(element)
+    },
+    [ref],
+  )
+
   const toEnd = useCallback(() => {
     pin(true)
-    if (ref.current) ref.current.scrollTop = ref.current.scrollHeight
-  }, [pin, ref])
+    scrollTo(ref.current?.scrollHeight ?? 0)
+  }, [pin, ref, scrollTo])
 
   const keepEnd = useCallback(() => {
-    if (isPinned.current && ref.current) ref.current.scrollTop = ref.current.scrollHeight
-  }, [ref])
+    if (isPinned.current) scrollTo(ref.current?.scrollHeight ?? 0)
+  }, [ref, scrollTo])
 
   useEffect(() => {
     const element = ref.current
     const content = element?.firstElementChild
     if (!element || !content) return
-    let lastTop = element.scrollTop
+    last.current = placeOf(element)
+    let touchY = 0
 
     function onScroll() {
-      const { scrollTop, scrollHeight, clientHeight } = element!
-      const leftPx = scrollHeight - scrollTop - clientHeight
-      // Content that shrinks moves up too, but to its very end; any other way up is the reader's, however small.
-      if (leftPx <= 1) pin(true)
-      else if (scrollTop < lastTop) pin(false)
-      else if (scrollTop > lastTop && leftPx < nearPx) pin(true)
-      lastTop = scrollTop
+      const { top, height, client } = placeOf(element!)
+      const leftPx = height - top - client
+      const isMovedDown = top > last.current.top
+      // Content that grew or shrank, and what the browser cut off then, moves the view as a reader would.
+      const isMovedByReader = height === last.current.height && client === last.current.client
+      if (!isPinned.current) {
+        if (isMovedDown && leftPx < nearPx) pin(true)
+      } else if (leftPx > 1) {
+        if (isMovedByReader && top < last.current.top) pin(false)
+        else if (!isMovedByReader) keepEnd()
+      }
+      last.current = placeOf(element!)
+    }
+
+    /** The reader wants to move up: the next write of ours would otherwise take them back before they have moved. */
+    function letGo() {
+      if (element!.scrollTop > 0) pin(false)
+    }
+    function onWheel({ deltaY, ctrlKey }: WheelEvent) {
+      if (deltaY < 0 && !ctrlKey) letGo()
+    }
+    function onTouchStart({ touches }: TouchEvent) {
+      touchY = touches[0]?.clientY ?? 0
+    }
+    function onTouchMove({ touches }: TouchEvent) {
+      const y = touches[0]?.clientY ?? touchY
+      if (y > touchY) letGo()
+      touchY = y
+    }
+    function onKeyDown({ key }: KeyboardEvent) {
+      if (key === 'PageUp' || key === 'Home' || key === 'ArrowUp') letGo()
+    }
+    function onPointerDown({ target, offsetX }: PointerEvent) {
+      if (target === element && offsetX >= element!.clientWidth) letGo()
     }
 
     const observer = new ResizeObserver(() => {
@@ -55,10 +95,17 @@ export function useScroll(ref: RefObject<HTMLElement | null>, firstId: string | 
     })
     observer.observe(content)
     observer.observe(element)
-    element.addEventListener('scroll', onScroll, { passive: true })
+    const listening = new AbortController()
+    const options = { passive: true, signal: listening.signal }
+    element.addEventListener('scroll', onScroll, options)
+    element.addEventListener('wheel', onWheel, options)
+    element.addEventListener('touchstart', onTouchStart, options)
+    element.addEventListener('touchmove', onTouchMove, options)
+    element.addEventListener('keydown', onKeyDown, options)
+    element.addEventListener('pointerdown', onPointerDown, options)
     return () => {
       observer.disconnect()
-      element.removeEventListener('scroll', onScroll)
+      listening.abort()
     }
   }, [ref, pin, keepEnd])
 
@@ -66,10 +113,16 @@ export function useScroll(ref: RefObject<HTMLElement | null>, firstId: string | 
     const element = ref.current
     if (!element) return
     if (before.current.firstId !== firstId && before.current.firstId !== undefined && !isPinned.current && !isVirtual) {
-      element.scrollTop += element.scrollHeight - before.current.height
+      scrollTo(element.scrollTop + element.scrollHeight - before.current.height)
     }
     before.current = { firstId, height: element.scrollHeight }
-  }, [ref, firstId, isVirtual])
+  }, [ref, firstId, isVirtual, scrollTo])
 
   return { isAtEnd, toEnd, keepEnd }
 }
+
+const placeOf = ({ scrollTop, scrollHeight, clientHeight }: HTMLElement) => ({
+  top: scrollTop,
+  height: scrollHeight,
+  client: clientHeight,
+})
