@@ -85,6 +85,7 @@ async function run(
   let promptCharacters = 0
   let usage: Outcome['usage'] | undefined
   let finishReason: FinishReason | null = null
+  let hasText = false
   let failure: unknown
   try {
     const messages = await promptOf(parts, job)
@@ -107,11 +108,15 @@ async function run(
         finishReason = null
       },
       sink(part) {
-        if (part.type === 'text') writer.push(stream, part.text)
-        else if (part.type === 'usage') usage = { ...part, isEstimated: false }
+        if (part.type === 'text') {
+          hasText ||= part.text.trim() !== ''
+          writer.push(stream, part.text)
+        }
+        if (part.type === 'usage') usage = { ...part, isEstimated: false }
         else if (part.type === 'finish') finishReason = part.reason.toUpperCase() as Uppercase<typeof part.reason>
       },
     })
+    if (!hasText) failure = noAnswer(asked, finishReason)
   } catch (error) {
     failure = error
   }
@@ -149,6 +154,17 @@ async function tellWhyNotOurs(storage: Storage, logger: Logger, { generationId }
   const [left] = await storage.read.all(`SELECT id FROM generations WHERE id = ?`, [generationId])
   if (left) logger.warn('a generation had been ended by another node', { generation: generationId })
   else logger.debug('the session of a generation had been deleted', { generation: generationId })
+}
+
+/** A model may end well and say nothing, or nothing but reasoning: nobody can read that as an answer. */
+function noAnswer(model: string, reason: FinishReason | null): ProviderError {
+  const why =
+    reason === 'LENGTH'
+      ? 'It used up its limit before it began. Allow a longer answer, or choose another model.'
+      : reason === 'CONTENT_FILTER'
+        ? 'Its content filter held the answer back. Ask differently, or choose another model.'
+        : 'Try again, or choose another model.'
+  return new ProviderError('PROVIDER_ERROR', `${model} gave no answer. ${why}`, { retryable: false })
 }
 
 /** What became of a run, from why its stream ended. */

@@ -51,6 +51,13 @@ export type ProviderErrorCode = Extract<
   'PROVIDER_UNAVAILABLE' | 'PROVIDER_ERROR' | 'PROVIDER_TIMEOUT' | 'CONTEXT_TOO_LONG'
 >
 
+export interface ProviderErrorOptions {
+  retryable: boolean
+  retryAfterMs?: number | null
+  isOutage?: boolean
+  isLoading?: boolean
+}
+
 /** Why a provider's call failed. The message is shown to people: no keys, no URLs with credentials, no stack. */
 export class ProviderError extends Error {
   readonly code: ProviderErrorCode
@@ -58,12 +65,18 @@ export class ProviderError extends Error {
   readonly retryable: boolean
   /** Milliseconds the provider asked to wait; null where it did not say. */
   readonly retryAfterMs: number | null
+  /** Whether the provider itself is in trouble: it could not be reached, or answered 408, 429 or 5xx. */
+  readonly isOutage: boolean
+  /** Whether it is loading the model, so that the call may succeed once it has. */
+  readonly isLoading: boolean
 
-  constructor(code: ProviderErrorCode, message: string, options: { retryable: boolean; retryAfterMs?: number | null }) {
+  constructor(code: ProviderErrorCode, message: string, options: ProviderErrorOptions) {
     super(message)
     this.name = 'ProviderError'
     this.code = code
     this.retryable = options.retryable
     this.retryAfterMs = options.retryAfterMs ?? null
+    this.isOutage = options.isOutage ?? false
+    this.isLoading = options.isLoading ?? false
   }
 }

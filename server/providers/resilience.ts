@@ -1,4 +1,10 @@
-import { createCircuitBreaker, type BreakerState, type CircuitBreaker, type Outcome } from './circuitBreaker.ts'
+import {
+  createCircuitBreaker,
+  type BreakerState,
+  type CircuitBreaker,
+  type Outcome,
+  type Permit,
+} from './circuitBreaker.ts'
 import { sleep, systemClock, type Clock } from './clock.ts'
 import { ProviderError, type ChatRequest, type Part, type Provider } from './provider.ts'
 import { createWatchdog, type CallLimits } from './watchdog.ts'
@@ -25,7 +31,7 @@ export interface ResilienceOptions {
   limits: CallLimits
   /** Calls of one candidate before it is given up. */
   attempts: number
-  /** Failures in a row that open a provider's circuit breaker; 5 by default. */
+  /** Failed answers in a row that open the circuit breaker of a model; 5 by default. */
   breakerFailures?: number
   /** Milliseconds before an open breaker lets a trial call pass; 30,000 by default. */
   breakerCooldownMs?: number
@@ -57,13 +63,17 @@ export interface Resilience {
     request: Omit<ChatRequest, 'model'>,
     options: StreamOptions<C>,
   ): Promise<void>
-  /** How the calls of a provider went. */
+  /** How the answers of a provider's models went. */
   health(provider: string): BreakerState
 }
 
 const backoffBaseMs = 500
 const backoffMaxMs = 8_000
 const maxRetryAfterMs = 30_000
+/** Between two questions whether a model has been loaded. */
+const loadingPauseMs = 1_000
+/** Of one provider. */
+const maxBreakers = 1_000
 
 /** One `stream` with all its retries and fallbacks. */
 interface Run {
@@ -76,14 +86,18 @@ interface Run {
 /** Timeouts, retries with full jitter, fallback and a circuit breaker around any provider. */
 export function createResilience(options: ResilienceOptions): Resilience {
   const { limits, attempts, clock = systemClock, random = Math.random, onCall } = options
-  const breakers = new Map<string, CircuitBreaker>()
+  const breakers = new Map<string, Map<string, CircuitBreaker>>()
 
-  const breakerOf = (provider: string): CircuitBreaker => {
-    let breaker = breakers.get(provider)
+  const breakerOf = (provider: string, model: string): CircuitBreaker => {
+    let ofModels = breakers.get(provider)
+    if (!ofModels) breakers.set(provider, (ofModels = new Map<string, CircuitBreaker>()))
+    let breaker = ofModels.get(model)
     if (!breaker) {
+      // users name models freely: the oldest is forgotten
+      if (ofModels.size >= maxBreakers) ofModels.delete(ofModels.keys().next().value!)
       const { breakerFailures = 5, breakerCooldownMs = 30_000 } = options
       breaker = createCircuitBreaker({ clock, failures: breakerFailures, cooldownMs: breakerCooldownMs })
-      breakers.set(provider, breaker)
+      ofModels.set(model, breaker)
     }
     return breaker
   }
@@ -147,38 +161,53 @@ export function createResilience(options: ResilienceOptions): Resilience {
     run: Run,
   ): Promise<void> {
     const { provider } = candidate
-    const breaker = breakerOf(provider.name)
-    for (let tries = 1; ; tries++) {
-      signal.throwIfAborted()
-      const permit = breaker.enter()
-      if (!permit) throw openBreaker(provider.name, breaker.state())
-      const startedAt = clock.now()
-      let firstAt: number | undefined
-      const takeAndTell = (part: Part) => {
-        if (part.type === 'text') {
-          permit.alive()
-          firstAt ??= clock.now()
+    signal.throwIfAborted()
+    const breaker = breakerOf(provider.name, candidate.model)
+    // one for all attempts: the breaker counts answers, so that one user's retries don't refuse another's answer
+    const permit = breaker.enter()
+    if (!permit) throw openBreaker(`${provider.name}/${candidate.model}`, breaker.state())
+    const isTrial = breaker.state().isOpen
+    const loadedBy = clock.now() + limits.firstTokenMs
+    try {
+      await attempt(permit, isTrial, loadedBy)
+      permit.end('success')
+    } catch (error) {
+      permit.end(outcomeOf(error, run.hasBegun))
+      throw error
+    }
+
+    async function attempt(permit: Permit, isTrial: boolean, loadedBy: number): Promise<void> {
+      let isLoading = false
+      for (let tries = 1; ; tries++) {
+        signal.throwIfAborted()
+        const startedAt = clock.now()
+        let firstAt: number | undefined
+        const takeAndTell = (part: Part) => {
+          if (part.type === 'text') {
+            permit.alive()
+            firstAt ??= clock.now()
+          }
+          sink(part)
         }
-        sink(part)
-      }
-      const tell = (code: string): void =>
-        onCall?.({
-          ...{ provider: provider.name, code, ms: clock.now() - startedAt },
-          firstTokenMs: firstAt === undefined ? null : firstAt - startedAt,
-        })
-      try {
-        onAttempt?.(++run.attempt, candidate)
-        await call(candidate, request, { sink: takeAndTell, signal }, run)
-        permit.end('success')
-        tell('OK')
-        return
-      } catch (error) {
-        permit.end(outcomeOf(error))
-        tell(error instanceof ProviderError ? error.code : 'ABORTED')
-        if (!(error instanceof ProviderError)) throw error
-        const wait = delay(error, tries, run)
-        if (wait === undefined || breaker.state().isOpen) throw error
-        await sleep(clock, wait, signal)
+        const tell = (code: string): void =>
+          onCall?.({
+            ...{ provider: provider.name, code, ms: clock.now() - startedAt },
+            firstTokenMs: firstAt === undefined ? null : firstAt - startedAt,
+          })
+        try {
+          if (!isLoading) onAttempt?.(++run.attempt, candidate)
+          await call(candidate, request, { sink: takeAndTell, signal }, run)
+          tell('OK')
+          return
+        } catch (error) {
+          tell(error instanceof ProviderError ? error.code : 'ABORTED')
+          if (!(error instanceof ProviderError)) throw error
+          isLoading = error.isLoading && clock.now() + loadingPauseMs < Math.min(loadedBy, run.deadline)
+          if (isLoading) tries--
+          const wait = isLoading ? loadingPauseMs : isTrial ? undefined : delay(error, tries, run)
+          if (wait === undefined) throw error
+          await sleep(clock, wait, signal)
+        }
       }
     }
   }
@@ -198,19 +227,36 @@ export function createResilience(options: ResilienceOptions): Resilience {
       }
       throw firstError ?? new Error('There is no candidate to call.')
     },
-    health: (provider) => breakerOf(provider).state(),
+    health: (provider) => together([...(breakers.get(provider)?.values() ?? [])].map((breaker) => breaker.state())),
   }
 }
 
-/** A refusal that a repetition would meet again (a wrong key, a long prompt) shows a provider that is up. */
-function outcomeOf(error: unknown): Outcome {
-  if (!(error instanceof ProviderError)) return 'unknown'
-  if (error.retryable) return 'failure'
-  return error.code === 'PROVIDER_TIMEOUT' ? 'unknown' : 'success'
+/** A provider is open only where each of its models that was asked is. */
+function together(states: BreakerState[]): BreakerState {
+  const latest = (times: (number | undefined)[]): number | undefined =>
+    times.reduce((one, other) => (one === undefined || (other ?? -Infinity) > one ? other : one), undefined)
+  return {
+    isOpen: states.length > 0 && states.every(({ isOpen }) => isOpen),
+    retryAfterMs: states.length > 0 ? Math.min(...states.map(({ retryAfterMs }) => retryAfterMs)) : 0,
+    failuresInARow: Math.max(0, ...states.map(({ failuresInARow }) => failuresInARow)),
+    lastSuccessAt: latest(states.map(({ lastSuccessAt }) => lastSuccessAt)),
+    lastFailureAt: latest(states.map(({ lastFailureAt }) => lastFailureAt)),
+  }
 }
 
-function openBreaker(provider: string, { failuresInARow, retryAfterMs }: BreakerState): ProviderError {
+/**
+ * What counts against a model: it could not be reached, timed out, or answered 408, 429 or 5xx, before anything came. A
+ * refusal that a repetition would meet again (a wrong key, a long prompt) shows a provider that is up.
+ */
+function outcomeOf(error: unknown, hasBegun: boolean): Outcome {
+  if (!(error instanceof ProviderError)) return 'unknown'
+  if (!error.retryable) return error.code === 'PROVIDER_TIMEOUT' ? 'unknown' : 'success'
+  if (hasBegun || error.isLoading) return 'unknown'
+  return error.isOutage || error.code === 'PROVIDER_TIMEOUT' ? 'failure' : 'unknown'
+}
+
+function openBreaker(model: string, { failuresInARow, retryAfterMs }: BreakerState): ProviderError {
   const when = retryAfterMs > 0 ? `in ${Math.ceil(retryAfterMs / 1000)} s` : 'in a moment'
-  const message = `${provider} failed ${failuresInARow} times in a row and is left alone for now. Try again ${when}, or choose another model.`
+  const message = `${model} could not answer ${failuresInARow} times in a row. Try again ${when}, or choose another model.`
   return new ProviderError('PROVIDER_UNAVAILABLE', message, { retryable: true, retryAfterMs })
 }

@@ -31,13 +31,14 @@ export function connectionFailure(upstream: Upstream, error: unknown): ProviderE
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (unreachable.has(code)) {
     const message = `The model server at ${upstream.host} does not answer. Start it, or choose another model.`
-    return new ProviderError('PROVIDER_UNAVAILABLE', message, { retryable: true })
+    return new ProviderError('PROVIDER_UNAVAILABLE', message, { retryable: true, isOutage: true })
   }
   if (/CERT|TLS|SSL/.test(code)) {
     const message = `The certificate of ${upstream.host} is not trusted (${code}). Check ${upstream.urlSetting}.`
     return new ProviderError('PROVIDER_UNAVAILABLE', message, { retryable: false })
   }
-  return brokenAnswer(upstream, 'the connection broke before the answer was complete')
+  const { code: errorCode, message } = brokenAnswer(upstream, 'the connection broke before the answer was complete')
+  return new ProviderError(errorCode, message, { retryable: true, isOutage: true })
 }
 
 /** The answer came, but not as an answer should. `what` ends the sentence "The answer of … is not usable: …". */
@@ -56,7 +57,12 @@ export function refusal(
   const { model, retryAfterMs = null } = options
   const said = shown(upstream, messageIn(body))
   const error = (code: ProviderError['code'], message: string, retryable: boolean) =>
-    new ProviderError(code, said ? `${message} It said: ${said}` : message, { retryable, retryAfterMs })
+    new ProviderError(code, said ? `${message} It said: ${said}` : message, {
+      retryable,
+      retryAfterMs,
+      isOutage: status === 408 || status === 429 || status >= 500,
+      isLoading: status === 503 && isLoadingWords.test(body),
+    })
 
   if (isTooLong(status, body)) {
     const message = `The conversation is too long for ${model ?? 'this model'}. Start a new session, or choose a model with a larger context.`
@@ -117,6 +123,10 @@ export function readRetryAfter(header: string | string[] | undefined, now = Date
   const date = Date.parse(value)
   return Number.isNaN(date) ? null : Math.max(0, date - now)
 }
+
+/** llama.cpp says "Loading model", Hugging Face's servers "Model … is currently loading". */
+const isLoadingWords =
+  /\bloading\b[^.]{0,40}\bmodel\b|\bmodel\b[^.]{0,80}\b(?:is|still|currently|being)\b[^.]{0,20}\bload/i
 
 const isTooLong = (status: number, body: string): boolean =>
   (status === 400 || status === 413 || status === 422) &&

@@ -53,11 +53,16 @@ describeOnEach('a generation that completes', (database) => {
     expect(await readGeneration(node, job)).toMatchObject({ status: 'COMPLETE', finishReason })
   })
 
-  test('with no text at all is complete and empty', async () => {
+  test('with no text at all has failed, and says that there was no answer', async () => {
     const node = await startNode(database, await startModel({ tokens: 0 }))
     const { job, ended } = await node.ask()
     await ended
-    expect(await readGeneration(node, job)).toMatchObject({ status: 'COMPLETE', content: '', timeToFirstTokenMs: null })
+    expect(await readGeneration(node, job)).toMatchObject({
+      status: 'FAILED',
+      content: '',
+      errorMessage: expect.stringContaining('gave no answer'),
+      timeToFirstTokenMs: null,
+    })
     expect(await readTold(node, job)).toEqual({ text: '', ends: 1 })
   })
 

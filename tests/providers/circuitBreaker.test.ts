@@ -43,11 +43,41 @@ describe('the circuit breaker', () => {
     expect(answer).toMatchObject({ failure: undefined, attempts: ['1 b'] })
   })
 
-  test('shows the true failure to the one whose attempts opened it', async () => {
-    create({ attempts: 9 })
-    const answer = run([failing()])
-    await clock.advance(60_000)
-    expect(answer).toMatchObject({ failure: { message: 'down' }, attempts: ['1 a', '2 a', '3 a', '4 a', '5 a'] })
+  test('counts an answer once, however often it was attempted', async () => {
+    create({ attempts: 3 })
+    const provider = failing()
+    for (let n = 0; n < 4; n++) {
+      const answer = run([provider])
+      await clock.advance(10_000)
+      expect(answer).toMatchObject({ failure: { message: 'down' }, attempts: ['1 a', '2 a', '3 a'] })
+    }
+    expect(resilience.health('a')).toMatchObject({ isOpen: false, failuresInARow: 4 })
+  })
+
+  test('is of one model: the others of the provider go on', async () => {
+    const provider = failing()
+    await open(provider)
+    const signal = new AbortController().signal
+    const ask = (model: string) =>
+      resilience.stream(
+        [{ provider: scripted('a', succeeds('Yes')), model }],
+        { messages: [] },
+        { sink: () => {}, signal },
+      )
+    await expect(ask('a-model')).rejects.toMatchObject({ code: 'PROVIDER_UNAVAILABLE' })
+    await expect(ask('other')).resolves.toBeUndefined()
+    expect(resilience.health('a').isOpen).toBe(false)
+  })
+
+  test.each<[string, Call]>([
+    ['garbage', fails(error('garbage', { isOutage: false }))],
+    ['a failure inside a stream', fails(error('broken'), text('Ye'))],
+  ])('never opens for %s', async (_, call) => {
+    create({ attempts: 1 })
+    const provider = scripted('a', call)
+    for (let n = 0; n < 9; n++) await run([provider]).done
+    expect(provider.called).toHaveLength(9)
+    expect(resilience.health('a').isOpen).toBe(false)
   })
 
   test('lets one trial pass after 30 seconds, and closes when it succeeds', async () => {

@@ -99,3 +99,13 @@ it.each([
 ])('the reason of a refusal is shown: %j', (body, sentence) => {
   expect(refusal(upstream, 422, JSON.stringify(body)).message).toContain(`It said: ${sentence}`)
 })
+
+it.each([
+  ['{"error":{"message":"Loading model","type":"unavailable_error","code":503}}', true],
+  ['{"error":"Model org/name is currently loading","estimated_time":20}', true],
+  ['{"error":"the model is still being loaded"}', true],
+  ['{"error":"overloaded"}', false],
+  ['', false],
+])('503 with %s is told from other failures: loading %s', (body, isLoading) => {
+  expect(refusal(upstream, 503, body)).toMatchObject({ isLoading, isOutage: true, retryable: true })
+})

@@ -56,6 +56,20 @@ describe('retry', () => {
     expect(answer).toMatchObject({ failure: undefined, attempts: ['1 a', '2 a'] })
   })
 
+  test('waits for a model that is loading, without counting attempts, until its first token is due', async () => {
+    const loading = Array.from({ length: 20 }, () => fails(error('loading', { isLoading: true })))
+    const answer = run([scripted('a', ...loading, succeeds('Yes'))])
+    await clock.advance(20_000)
+    expect(answer).toMatchObject({ isSettled: true, failure: undefined, attempts: ['1 a'] })
+
+    const never = run([scripted('b', fails(error('loading', { isLoading: true })))])
+    await clock.advance(59_000)
+    expect(never.isSettled).toBe(false)
+    await clock.advance(20_000)
+    expect(never).toMatchObject({ isSettled: true, failure: { message: 'loading' } })
+    expect(resilience.health('b').failuresInARow).toBe(0)
+  })
+
   test('is not tried for a failure that would come again', async () => {
     const provider = scripted('a', fails(error('wrong key', { retryable: false })))
     const answer = run([provider])

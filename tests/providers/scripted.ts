@@ -1,4 +1,4 @@
-import { ProviderError, type Part, type Provider } from '../../server/providers/provider.ts'
+import { ProviderError, type ProviderErrorOptions, type Part, type Provider } from '../../server/providers/provider.ts'
 import { createResilience, type Resilience, type ResilienceOptions } from '../../server/providers/resilience.ts'
 import { manualClock, type ManualClock } from '../support/manualClock.ts'
 
@@ -64,8 +64,8 @@ export const hangs =
     return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
   }
 
-export const error = (message: string, options: { retryable?: boolean; retryAfterMs?: number } = {}) =>
-  new ProviderError('PROVIDER_ERROR', message, { retryable: true, ...options })
+export const error = (message: string, options: Partial<ProviderErrorOptions> = {}) =>
+  new ProviderError('PROVIDER_ERROR', message, { retryable: true, isOutage: true, ...options })
 
 export function run(providers: Provider[], signal = new AbortController().signal) {
   const parts: Part[] = []
