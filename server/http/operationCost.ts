@@ -27,6 +27,8 @@ const longTexts = new Set([
 const listEntries = 10
 const defaultPage = 50
 const largestPage = 200
+/** What statistics cost beyond their object: they read all that the viewer may read. */
+const statsCost = 1_000
 
 type Variables = Readonly<Record<string, unknown>>
 
@@ -38,7 +40,7 @@ interface Cost {
 
 /**
  * Tells what an operation costs with given variables: one for each entry of each list, half for each other object, four
- * for each long text, none for other scalars and introspection; what stands inside a list costs as often as the list has entries. A number where no
+ * for each long text, a thousand more for statistics, none for other scalars and introspection; what stands inside a list costs as often as the list has entries. A number where no
  * variable matters.
  * The document need not be valid: what the schema does not have costs nothing.
  */
@@ -94,7 +96,7 @@ export function costOf(
     if (parent.name.endsWith('Edge')) return plus(inside, entryCost)
     return isListType(getNullableType(definition.type))
       ? times(plus(inside, entryCost), listEntries)
-      : plus(inside, objectCost)
+      : plus(inside, objectCost + (definition === schema.getQueryType()?.getFields().stats ? statsCost : 0))
   }
 }
 

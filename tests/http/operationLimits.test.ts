@@ -93,7 +93,7 @@ const limits: [string, number, string, (count: number) => string, Variables?][] 
 
 const tooDear = [
   {
-    message: expect.stringMatching(/costs (5,200|15,400); at most 5,000 .*\(MAX_QUERY_COST\)/),
+    message: expect.stringMatching(/costs (5,200|15,400|5,003); at most 5,000 .*\(MAX_QUERY_COST\)/),
     extensions: { code: 'INVALID_INPUT' },
   },
 ]
@@ -147,6 +147,18 @@ describe.each(Object.entries(transports))('over %s', (_name, ask) => {
     [
       'long texts: prompts of 200 sessions by many aliases',
       `{ ${Array.from({ length: 14 }, (_, i) => `a${i}: sessions(first: 200) { edges { node { settings { systemPrompt } } } }`).join(' ')} }`,
+      {},
+      false,
+    ],
+    [
+      'statistics four times',
+      `{ ${['a', 'b', 'c', 'd'].map((name) => `${name}: stats { totalMessages }`).join(' ')} }`,
+      {},
+      true,
+    ],
+    [
+      'statistics five times',
+      `{ ${['a', 'b', 'c', 'd', 'e'].map((name) => `${name}: stats { totalMessages }`).join(' ')} }`,
       {},
       false,
     ],
