@@ -93,8 +93,8 @@ export async function finishIn(tx: Tx, log: SessionLog, ending: Ending): Promise
       sessionId,
       ending.userId,
       ending.model,
-      outcome.usage.promptTokens,
-      outcome.usage.completionTokens,
+      storedTokens(outcome.usage.promptTokens),
+      storedTokens(outcome.usage.completionTokens),
       outcome.usage.isEstimated,
       now,
     ],
@@ -102,3 +102,6 @@ export async function finishIn(tx: Tx, log: SessionLog, ending: Ending): Promise
   await tx.run(`UPDATE sessions SET last_active_at = ?, updated_at = ? WHERE id = ?`, [now, now, sessionId])
   return true
 }
+
+/** The columns hold 32 bits; a provider may say any number, and its answer must end all the same. */
+const storedTokens = (tokens: number): number => Math.min(tokens, 2 ** 31 - 1)

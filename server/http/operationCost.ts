@@ -15,10 +15,20 @@ import type { Fragments } from './operationShape.ts'
 /** What an entry of a list costs, and what any other object does: those of one list are read together. */
 const entryCost = 1
 const objectCost = 0.5
+/** What a text costs that may be tens of kilobytes long, so that a small request can't ask for a huge answer. */
+const longTextCost = 4
+const longTexts = new Set([
+  'Message.content',
+  'GenerationSettings.systemPrompt',
+  'Message.metadata',
+  'Session.metadata',
+])
 /** How many entries a list is taken to have that can't be asked for by the page. */
 const listEntries = 10
 const defaultPage = 50
 const largestPage = 200
+/** What statistics cost beyond their object: they read all that the viewer may read. */
+const statsCost = 1_000
 
 type Variables = Readonly<Record<string, unknown>>
 
@@ -29,8 +39,8 @@ interface Cost {
 }
 
 /**
- * Tells what an operation costs with given variables: one for each entry of each list, half for each other object, none
- * for scalars and introspection; what stands inside a list costs as often as the list has entries. A number where no
+ * Tells what an operation costs with given variables: one for each entry of each list, half for each other object, four
+ * for each long text, a thousand more for statistics, none for other scalars and introspection; what stands inside a list costs as often as the list has entries. A number where no
  * variable matters.
  * The document need not be valid: what the schema does not have costs nothing.
  */
@@ -74,7 +84,10 @@ export function costOf(
   function ofField(field: FieldNode, parent: GraphQLNamedType | null | undefined): Cost {
     const definition = parent && 'getFields' in parent ? parent.getFields()[field.name.value] : undefined
     const type = definition && getNamedType(definition.type)
-    if (!parent || !definition || !isCompositeType(type)) return { fixed: 0, parts: [] }
+    if (!parent || !definition || !isCompositeType(type)) {
+      const isLong = definition && parent && longTexts.has(`${parent.name}.${field.name.value}`)
+      return { fixed: isLong ? longTextCost : 0, parts: [] }
+    }
     const inside = ofSet(field.selectionSet, type)
     const isPaged = 'args' in definition && definition.args.some(({ name }) => name === 'first' || name === 'last')
     if (isPaged) return times(inside, entriesOf(field))
@@ -83,7 +96,7 @@ export function costOf(
     if (parent.name.endsWith('Edge')) return plus(inside, entryCost)
     return isListType(getNullableType(definition.type))
       ? times(plus(inside, entryCost), listEntries)
-      : plus(inside, objectCost)
+      : plus(inside, objectCost + (definition === schema.getQueryType()?.getFields().stats ? statsCost : 0))
   }
 }
 

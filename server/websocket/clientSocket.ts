@@ -53,6 +53,8 @@ export class ClientSocket implements Visitor, ProtocolSocket {
   start(protocol: Protocol<ClientSocket>, keepAlive: KeepAlive, onClosed: (client: ClientSocket) => void): void {
     const closed = protocol.opened(this, this)
     this.socket.on('error', (error) => this.#failed(error))
+    // ws answers these by itself
+    this.socket.on('ping', () => this.#readOnlyWhileWritable())
     const forget = keepAlive.add(this.socket, this.outlet)
     this.socket.once('close', (code, reason) => {
       forget()
@@ -91,7 +93,15 @@ export class ClientSocket implements Visitor, ProtocolSocket {
     return new Promise((resolve, reject) => {
       if (!this.isOpen) return resolve()
       this.socket.send(data, (error) => (error ? reject(error) : resolve()))
+      this.#readOnlyWhileWritable()
     })
+  }
+
+  /** A client that reads no answers could otherwise fill the memory by asking for more of them. */
+  #readOnlyWhileWritable(): void {
+    if (this.outlet.isWritable || this.socket.isPaused || !this.isOpen) return
+    this.socket.pause()
+    this.outlet.onDrain(() => this.socket.resume())
   }
 
   close(code?: number, reason?: string): void {
@@ -138,8 +148,14 @@ function read(data: RawData): string {
   try {
     const message = JSON.parse(text) as string
     // graphql-ws would parse once more what is a text in JSON, and take for a message what is none
-    return typeof message === 'string' ? text : message
+    return typeof message === 'string' ? text : withoutPingPayload(message)
   } catch {
     return text
   }
+}
+
+/** graphql-ws would send the payload of a ping back, so that a client could have any amount of it written. */
+function withoutPingPayload(message: string): string {
+  const { type } = (message ?? {}) as { type?: unknown }
+  return type === 'ping' ? ({ type } as unknown as string) : message
 }

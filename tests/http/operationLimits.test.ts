@@ -93,7 +93,7 @@ const limits: [string, number, string, (count: number) => string, Variables?][] 
 
 const tooDear = [
   {
-    message: expect.stringMatching(/costs 5,200; at most 5,000 .*\(MAX_QUERY_COST\)/),
+    message: expect.stringMatching(/costs (5,200|15,400|5,003); at most 5,000 .*\(MAX_QUERY_COST\)/),
     extensions: { code: 'INVALID_INPUT' },
   },
 ]
@@ -132,6 +132,36 @@ describe.each(Object.entries(transports))('over %s', (_name, ask) => {
       false,
     ],
     ['by the defaults of variables', pages('first: $a', 'last: $b', 'query ($a: Int = 26, $b: Int = 199)'), {}, false],
+    [
+      'long texts: 200 sessions without prompts, and one page of 200 with them',
+      '{ a: sessions(first: 200) { edges { node { id title } } } b: sessions(first: 200) { edges { node { settings { systemPrompt } } } } }',
+      {},
+      true,
+    ],
+    [
+      'long texts: 50 messages',
+      '{ sessions(first: 1) { edges { node { messages(last: 50) { edges { node { content } } } } } } }',
+      {},
+      true,
+    ],
+    [
+      'long texts: prompts of 200 sessions by many aliases',
+      `{ ${Array.from({ length: 14 }, (_, i) => `a${i}: sessions(first: 200) { edges { node { settings { systemPrompt } } } }`).join(' ')} }`,
+      {},
+      false,
+    ],
+    [
+      'statistics four times',
+      `{ ${['a', 'b', 'c', 'd'].map((name) => `${name}: stats { totalMessages }`).join(' ')} }`,
+      {},
+      true,
+    ],
+    [
+      'statistics five times',
+      `{ ${['a', 'b', 'c', 'd', 'e'].map((name) => `${name}: stats { totalMessages }`).join(' ')} }`,
+      {},
+      false,
+    ],
     ['by pages of the default size', pages('after: null', 'before: null'), {}, true],
   ])('an operation may cost 5,000 and no more: %s', async (_what, query, variables, isTaken) => {
     expect(await ask(query, variables)).toEqual(isTaken ? undefined : tooDear)
