@@ -70,9 +70,11 @@ describe.each([
     })
   /** Once the last token of the newest answer is there. */
   const settled = () =>
-    expect
-      .poll(() => page.locator('article[data-message-id]').last().textContent(), { timeout: 60_000 })
-      .toMatch(/\b119:/)
+    page
+      .locator('article[data-message-id]')
+      .last()
+      .getByText(/\b119:/)
+      .waitFor()
 
   it(
     'opens at its end, and answers that come at once never leave the view above it',

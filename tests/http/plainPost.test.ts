@@ -169,7 +169,7 @@ describe('a POST is answered as Yoga itself answers it', () => {
 
 describe('the connection', () => {
   const head = (length: number): string =>
-    `POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n`
+    `POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n`
   const named = (name: string): string => asJson(`{ ${name}: __typename }`)
   const asked = (name: string, more = ''): string => `${head(named(name).length)}${more}\r\n${named(name)}`
 
