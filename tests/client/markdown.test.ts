@@ -1,9 +1,11 @@
 import { createElement } from 'react'
 import { renderToStaticMarkup } from 'react-dom/server'
 import { describe, expect, test } from 'vitest'
+import { incrementalLex } from '../../client/src/markdown/lex.ts'
 import { Markdown } from '../../client/src/markdown/Markdown.tsx'
 
-const html = (text: string, isGrowing = false) => renderToStaticMarkup(createElement(Markdown, { text, isGrowing }))
+const render = (text: string, isGrowing = false) => renderToStaticMarkup(createElement(Markdown, { text, isGrowing }))
+const html = (text: string, isGrowing = false) => render(text, isGrowing).replaceAll(' dir="auto"', '')
 
 describe('Markdown becomes elements', () => {
   test('for emphasis, code, breaks and entities', () => {
@@ -75,5 +77,41 @@ describe('text never becomes HTML', () => {
     expect(html('[x](https://example.org/a?b=1&c=2)')).toBe(
       '<p><a href="https://example.org/a?b=1&amp;c=2" target="_blank" rel="noopener noreferrer">x</a></p>',
     )
+  })
+})
+
+test('each block of a message has a direction of its own, and what is in it follows', () => {
+  expect(render('# א\n\nב\n\n- ג\n\n  ד\n\n> ה\n\n```\nx\n```')).toMatch(
+    /^<h3 dir="auto"[^>]*>א<\/h3><p dir="auto">ב<\/p><ul dir="auto"><li><p>ג<\/p><p>ד<\/p><\/li><\/ul><blockquote dir="auto"><p>ה<\/p><\/blockquote><figure(?! dir)/,
+  )
+})
+
+describe('text that is hard to lex is shown as it stands', () => {
+  const n = 31_800
+  test.each([
+    ['quotes in quotes', '>'.repeat(1_900)],
+    ['quotes in quotes, with spaces', '> '.repeat(1_900)],
+    ['lists in lists', '1. '.repeat(3_000)],
+    ['deep lists', '- '.repeat(200) + 'x'],
+    ['an address without an end', `a${'.a'.repeat(n / 2)}@`],
+    ['a list item that never ends', `- ${'a\n'.repeat(n / 2)}`],
+    ['emphasis in words', 'aa_'.repeat(n / 3)],
+    ['strong that never closes', '**a'.repeat(n / 3)],
+  ])('%s', (_name, text) => {
+    expect(render(text)).toBe(`<p dir="auto" class="whitespace-pre-wrap">${text.trimEnd().replaceAll('>', '&gt;')}</p>`)
+  })
+
+  test('and what came before it stays Markdown, while more arrives', () => {
+    const lexNext = incrementalLex()
+    const dear = 'x'.repeat(4_000)
+    lexNext('**a**\n\nb')
+    const first = lexNext(`**a**\n\n${dear}`)
+    const then = lexNext(`**a**\n\n${dear} more`)
+    expect(first.blocks.at(-1)!.raw).toContain(dear)
+    expect(then.blocks.map(({ raw }) => raw).join('')).toBe(`**a**\n\n${dear} more`)
+  })
+
+  test('and long code in a fence stays code', () => {
+    expect(html('```\n' + `${'x'.repeat(5_000)}\n`.repeat(3) + '```')).toContain('<figure')
   })
 })

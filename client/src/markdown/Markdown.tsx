@@ -13,12 +13,24 @@ export interface MarkdownProps {
 /** Markdown as elements, block by block; when text is appended, only the blocks that it changes are made again. */
 export const Markdown = memo(function Markdown({ text, isGrowing = false }: MarkdownProps) {
   const [lexNext] = useState(incrementalLex)
-  return <Blocks tokens={lexNext(text).blocks} isGrowing={isGrowing} />
+  return <Blocks tokens={lexNext(text).blocks} isGrowing={isGrowing} isTop />
 })
 
-function Blocks({ tokens, isGrowing = false }: { tokens: readonly Token[]; isGrowing?: boolean }): ReactNode {
+interface BlocksProps {
+  tokens: readonly Token[]
+  isGrowing?: boolean
+  /** Each block of the message has its own direction; what is inside one follows it, or `dir` would not look at it. */
+  isTop?: boolean
+}
+
+function Blocks({ tokens, isGrowing = false, isTop = false }: BlocksProps): ReactNode {
   return tokens.map((token, index) => (
-    <Block key={index} token={token as BlockToken} isOpen={isGrowing && index === tokens.length - 1} />
+    <Block
+      key={index}
+      token={token as BlockToken}
+      isOpen={isGrowing && index === tokens.length - 1}
+      dir={isTop ? 'auto' : undefined}
+    />
   ))
 }
 
@@ -36,16 +48,24 @@ type BlockToken =
   | Tokens.Text
   | Tokens.Checkbox
 
-const Block = memo(function Block({ token, isOpen }: { token: BlockToken; isOpen: boolean }): ReactNode {
+type Direction = 'auto' | undefined
+
+interface BlockProps {
+  token: BlockToken
+  isOpen: boolean
+  dir: Direction
+}
+
+const Block = memo(function Block({ token, isOpen, dir }: BlockProps): ReactNode {
   switch (token.type) {
     case 'space':
     case 'def':
       return null
     case 'heading':
-      return <Heading token={token} />
+      return <Heading token={token} dir={dir} />
     case 'paragraph':
       return (
-        <p>
+        <p dir={dir}>
           <Inline tokens={token.tokens} />
         </p>
       )
@@ -62,44 +82,54 @@ const Block = memo(function Block({ token, isOpen }: { token: BlockToken; isOpen
         />
       )
     case 'list':
-      return <List token={token} isOpen={isOpen} />
+      return <List token={token} isOpen={isOpen} dir={dir} />
     case 'blockquote':
       return (
-        <blockquote>
+        <blockquote dir={dir}>
           <Blocks tokens={token.tokens} isGrowing={isOpen} />
         </blockquote>
       )
     case 'table':
-      return <Table token={token} />
+      return <Table token={token} dir={dir} />
     case 'hr':
       return <hr />
     case 'html':
-      return <p className="whitespace-pre-wrap">{token.raw.trimEnd()}</p>
+      return (
+        <p dir={dir} className="whitespace-pre-wrap">
+          {token.raw.trimEnd()}
+        </p>
+      )
     default:
-      return <p>{(token as Token).raw}</p>
+      return <p dir={dir}>{(token as Token).raw}</p>
   }
 })
 
-function Heading({ token }: { token: Tokens.Heading }) {
+function Heading({ token, dir }: { token: Tokens.Heading; dir: Direction }) {
   // The page's own headings are of level 1 and 2; a message's begin below them.
   const Tag = `h${Math.min(token.depth + 2, 6)}` as 'h3'
   return (
-    <Tag data-depth={token.depth}>
+    <Tag dir={dir} data-depth={token.depth}>
       <Inline tokens={token.tokens} />
     </Tag>
   )
 }
 
-function List({ token, isOpen }: { token: Tokens.List; isOpen: boolean }) {
+function List({ token, isOpen, dir }: { token: Tokens.List; isOpen: boolean; dir: Direction }) {
   const items = token.items.map((item, index) => (
     <li key={index} data-task={item.task || undefined}>
       <Blocks tokens={item.tokens} isGrowing={isOpen && index === token.items.length - 1} />
     </li>
   ))
-  return token.ordered ? <ol start={token.start === '' ? undefined : token.start}>{items}</ol> : <ul>{items}</ul>
+  return token.ordered ? (
+    <ol dir={dir} start={token.start === '' ? undefined : token.start}>
+      {items}
+    </ol>
+  ) : (
+    <ul dir={dir}>{items}</ul>
+  )
 }
 
-function Table({ token }: { token: Tokens.Table }) {
+function Table({ token, dir }: { token: Tokens.Table; dir: Direction }) {
   const cells = (row: Tokens.TableCell[], Tag: 'th' | 'td') =>
     row.map((cell, index) => (
       <Tag key={index} style={cell.align ? { textAlign: cell.align } : undefined}>
@@ -108,7 +138,7 @@ function Table({ token }: { token: Tokens.Table }) {
     ))
   return (
     <div className="table-scroll" tabIndex={0} role="region" aria-label="Table">
-      <table>
+      <table dir={dir}>
         <thead>
           <tr>{cells(token.header, 'th')}</tr>
         </thead>

@@ -49,6 +49,7 @@ export function ComposerForm({
     >
       <div className="flex items-end gap-2 rounded-3xl border border-line bg-raised p-2 pl-4 shadow-sm focus-within:border-accent">
         <textarea
+          dir="auto"
           ref={ref}
           aria-label="Message"
           aria-invalid={isTooLong || undefined}

@@ -39,8 +39,9 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
         <MessageText text={text} status={status} />
       ) : (
         <div
+          dir="auto"
           data-testid="message-content"
-          className={`w-fit max-w-[85%] rounded-3xl px-4 py-2.5 break-words whitespace-pre-wrap ${isOwn ? 'bg-bubble' : 'bg-bubble-other'}`}
+          className={`w-fit max-w-[85%] rounded-3xl px-4 py-2.5 break-words whitespace-pre-wrap [unicode-bidi:plaintext] ${isOwn ? 'bg-bubble' : 'bg-bubble-other'}`}
         >
           {text}
         </div>

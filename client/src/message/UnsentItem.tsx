@@ -17,8 +17,9 @@ export function UnsentItem({ message, isStop }: { message: Unsent; isStop: boole
       className="flex flex-col items-end"
     >
       <div
+        dir="auto"
         data-testid="message-content"
-        className={`max-w-[85%] rounded-3xl bg-bubble px-4 py-2.5 break-words whitespace-pre-wrap ${failure ? '' : 'opacity-60'}`}
+        className={`max-w-[85%] rounded-3xl bg-bubble px-4 py-2.5 break-words whitespace-pre-wrap [unicode-bidi:plaintext] ${failure ? '' : 'opacity-60'}`}
       >
         {content}
       </div>

@@ -51,6 +51,7 @@ function TokenForm({ message, onToken }: { message: string; onToken: (token: str
       <label className="block text-sm font-medium">
         Access token
         <input
+          dir="auto"
           type="password"
           autoComplete="off"
           value={token}

@@ -29,6 +29,7 @@ export function RenameDialog({ session, onClose }: { session: OpenSession; onClo
         <label className="block text-sm font-medium">
           Title
           <input
+            dir="auto"
             data-autofocus
             value={title}
             maxLength={500}

@@ -33,7 +33,7 @@ export function SessionHeader({ session, role }: { session: OpenSession; role: P
     <header className="shrink-0 border-b border-line">
       <div className="flex min-h-14 flex-wrap items-center gap-x-1 gap-y-1 px-3 py-1.5">
         <SidebarButton />
-        <h1 className="mr-2 min-w-0 flex-1 truncate px-1 font-semibold" title={session.title}>
+        <h1 dir="auto" className="mr-2 min-w-0 flex-1 truncate px-1 font-semibold" title={session.title}>
           {session.title || 'New session'}
         </h1>
         <span className="px-2">

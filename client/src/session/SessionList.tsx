@@ -85,7 +85,7 @@ function SessionLink({ session }: { session: ListedSessionFragment }) {
         aria-current={isOpen ? 'page' : undefined}
         className={`block truncate rounded-lg px-3 py-2 text-sm hover:bg-hover ${isOpen ? 'bg-hover font-medium' : ''}`}
       >
-        {session.title || 'New session'}
+        <bdi>{session.title || 'New session'}</bdi>
         {session.owner.id !== viewer.id && <span className="ml-1.5 text-xs text-muted">with {session.owner.name}</span>}
       </Link>
     </li>

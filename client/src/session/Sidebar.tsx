@@ -51,6 +51,7 @@ export function Sidebar({ onClose, creation }: { onClose: () => void; creation: 
       </div>
       <div className="px-3 pb-2">
         <input
+          dir="auto"
           type="search"
           aria-label="Search sessions"
           aria-keyshortcuts="Control+K Meta+K"
