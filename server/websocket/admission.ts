@@ -16,7 +16,7 @@ export interface Visitor {
 }
 
 /** How long a socket whose token was revoked stays open for the answer to what revoked it; nobody's by then. */
-const farewellMs = 100
+const farewellMs = 400
 
 /** Lets users in: by their token, so many sockets each, and for as long as the token lasts. */
 export class Admission {
