@@ -63,7 +63,7 @@ export function createGraphqlServer(services: Services, compiler: Compiler, subs
     plugins: [
       observe(services),
       limitOperations(config),
-      ...(persisted ? [onlyPersisted(persisted)] : []),
+      persisted ? onlyPersisted(persisted) : declinePersisted,
       {
         onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
       } satisfies Plugin,
@@ -85,6 +85,18 @@ export function createGraphqlServer(services: Services, compiler: Compiler, subs
 const endUnshown: Plugin = {
   onResultProcess({ result, resultProcessor }) {
     if (!resultProcessor && Symbol.asyncIterator in result) void (result as AsyncGenerator).return(undefined)
+  },
+}
+
+/**
+ * A client that sends only the hash of its operation sends the text once it hears this.
+ * @see https://www.apollographql.com/docs/apollo-server/performance/apq
+ */
+const declinePersisted: Plugin = {
+  onParams({ params }) {
+    if (params.query || !params.extensions?.persistedQuery) return
+    const extensions = { code: 'PERSISTED_QUERY_NOT_SUPPORTED', http: { status: 200 } }
+    throw new GraphQLError('PersistedQueryNotSupported', { extensions })
   },
 }
 
