@@ -227,27 +227,37 @@ function readText(response: Response, maxBytes: number, maxMs?: number): Promise
   })
 }
 
+/** Kinds of models, as Together and others name them, that don't answer messages. */
+const otherKinds = new Set(['embedding', 'image', 'audio', 'video', 'rerank', 'moderation', 'transcribe'])
+
 /** The models of `GET /models`; undefined where it is something else. */
 function toModels(json: string): ModelInfo[] | undefined {
   interface Entry {
     id?: unknown
+    name?: unknown
+    model?: unknown
+    type?: unknown
     context_length?: unknown
     max_model_len?: unknown
     meta?: { n_ctx?: unknown; n_ctx_train?: unknown } | null
   }
-  let data: unknown
+  let list: unknown
   try {
-    data = (JSON.parse(json) as { data?: unknown } | null)?.data
+    const answer = JSON.parse(json) as { data?: unknown; models?: unknown } | unknown[] | null
+    // OpenAI's way, Together's bare array, and Ollama's own list
+    list = Array.isArray(answer) ? answer : (answer?.data ?? answer?.models ?? answer?.data)
   } catch {
     return undefined
   }
   // Ollama without a model answers `"data": null`.
-  if (data === null) return []
-  if (!Array.isArray(data)) return undefined
-  return (data as (Entry | null)[]).flatMap((entry) => {
-    if (typeof entry?.id !== 'string' || !entry.id) return []
+  if (list === null) return []
+  if (!Array.isArray(list)) return undefined
+  const models = (list as (Entry | null)[]).flatMap((entry) => {
+    const name = [entry?.id, entry?.name, entry?.model].find((text) => typeof text === 'string' && text !== '')
+    if (!entry || typeof name !== 'string' || otherKinds.has(String(entry.type))) return []
     const windows = [entry.context_length, entry.meta?.n_ctx, entry.meta?.n_ctx_train, entry.max_model_len]
     const contextWindow = windows.find((tokens) => Number.isSafeInteger(tokens) && Number(tokens) > 0)
-    return [{ name: entry.id, contextWindow: (contextWindow as number | undefined) ?? null }]
+    return [{ name, contextWindow: (contextWindow as number | undefined) ?? null }]
   })
+  return [...new Map(models.map((model) => [model.name, model])).values()]
 }
