@@ -178,7 +178,7 @@ export const settings = {
   stuckSocketTimeoutMs: setting(
     'STUCK_SOCKET_TIMEOUT_MS',
     '30000',
-    'milliseconds after which a socket or event stream that takes nothing is closed',
+    'milliseconds after which a socket, event stream or answer that nobody reads is closed',
     integer(100, 86_400_000),
   ),
   connectionInitTimeoutMs: setting(

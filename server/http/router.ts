@@ -13,6 +13,7 @@ import { pagePolicy, setSecurityHeaders } from './headers.ts'
 import { foreignHost, isKnownHost, isOwnHost } from './host.ts'
 import { answerMetrics } from './metrics.ts'
 import type { RequestListenerWith } from './plainPost.ts'
+import { endWhenStalled } from './stalledResponse.ts'
 import { beginTrail, trailOf } from './trail.ts'
 import type { GraphqlServer } from './yoga.ts'
 
@@ -36,6 +37,7 @@ export function createHttpServer(parts: RouterParts): Server {
     headers.upgrade?.toLowerCase() === 'websocket'
   return createServer({ shouldUpgradeCallback }, (request, response) => {
     setSecurityHeaders(response, cameByHttps(request, config.trustProxy))
+    endWhenStalled(response, config.stuckSocketTimeoutMs)
     const path = pathOf(request)
     beginTrail(services, request, response, routeOf(path, files !== null))
     // without a token /metrics trusts the machine, and so a rebound page that is open on it

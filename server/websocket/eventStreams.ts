@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { ExecutionArgs, ExecutionResult } from 'graphql'
 import type { Config } from '../config/config.ts'
 import type { Context } from '../context.ts'
@@ -8,7 +7,6 @@ import { subscribe } from '../schema/subscribe.ts'
 import { at } from './at.ts'
 import { IteratorOutlet } from './iteratorOutlet.ts'
 import type { SharedFollows } from './sharedFollow.ts'
-import { endWhenStuck } from './stuckResponse.ts'
 
 const expired = 'The token has expired. Sign in again and subscribe from the last seq.'
 const revoked = 'The token was revoked. Sign in again and subscribe from the last seq.'
@@ -16,11 +14,11 @@ const revoked = 'The token was revoked. Sign in again and subscribe from the las
 /** Subscriptions over Server-Sent Events: in the same groups as those over WebSocket, for a reader who pulls. */
 export class EventStreams {
   readonly #shared: SharedFollows
-  readonly #limits: Pick<Config, 'maxEventStreamsPerUser' | 'stuckSocketTimeoutMs'>
+  readonly #limits: Pick<Config, 'maxEventStreamsPerUser'>
   readonly #openOf = new Map<string, number>()
   #open = 0
 
-  constructor(shared: SharedFollows, limits: Pick<Config, 'maxEventStreamsPerUser' | 'stuckSocketTimeoutMs'>) {
+  constructor(shared: SharedFollows, limits: Pick<Config, 'maxEventStreamsPerUser'>) {
     this.#shared = shared
     this.#limits = limits
   }
@@ -69,9 +67,6 @@ export class EventStreams {
     release: () => void,
   ): AsyncGenerator<ExecutionResult, void, void> {
     const { identity, presence, viewer, expiresAt, credential } = context
-    // Yoga's, which ours adds to
-    const { res } = context as { res?: ServerResponse }
-    const stopLooking = res ? endWhenStuck(res, this.#limits.stuckSocketTimeoutMs) : () => undefined
     this.#open++
     const disconnected = viewer ? presence.connected(viewer.id) : () => undefined
     let isOpen = true
@@ -88,7 +83,6 @@ export class EventStreams {
       isOpen = false
       stopTimer()
       stopWatching()
-      stopLooking()
       release()
       this.#open--
       disconnected()
