@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../errors.ts'
+import { turnIfDue } from '../eventLoop.ts'
 import { sessionEvents } from '../guards/accessTable.ts'
 import { sessionEvent, type SessionEvent } from './event.ts'
 import { mergeDeltas } from './merge.ts'
@@ -80,6 +81,8 @@ export async function* follow(
         continue
       }
       for (const event of mergeDeltas(read)) {
+        const turn = turnIfDue()
+        if (turn) await turn
         if (ended) break
         position = event.seq!
         yield event

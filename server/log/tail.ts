@@ -1,3 +1,4 @@
+import { turnIfDue } from '../eventLoop.ts'
 import type { SessionEvent } from './event.ts'
 
 /** Whoever reads a session's events as they come. It is called synchronously and must not throw. */
@@ -105,6 +106,8 @@ export class Tail {
     this.#filling = true
     try {
       while (this.#heard > this.lastSeq) {
+        const turn = turnIfDue()
+        if (turn) await turn
         const heard = this.#heard
         const events = await this.#readStored(this.lastSeq)
         const missing = events.filter((event) => event.seq! > this.lastSeq)

@@ -1,3 +1,4 @@
+import { turnIfDue } from '../eventLoop.ts'
 import { sessionEvents } from '../guards/accessTable.ts'
 import { sessionEvent, type SessionEvent } from '../log/event.ts'
 import { mergeDeltas } from '../log/merge.ts'
@@ -261,12 +262,16 @@ export class Group implements Follower {
       while (!member.hasLeft) {
         const read = this.#log.read(this.#tail!, member.position)
         const events = mergeDeltas(Array.isArray(read) ? read : await read)
+        // most of the time goes into rendering: not for a member that left meanwhile
+        if (member.hasLeft) return
         for (let start = 0; start < events.length; start += backlogBatch) {
           const batch = events.slice(start, start + backlogBatch)
           const payloads = this.#renderer.several(batch)
           for (const [index, event] of batch.entries()) {
             const payload = payloads[index]!
             const text = typeof payload === 'string' ? payload : await payload
+            const turn = turnIfDue()
+            if (turn) await turn
             if (member.hasLeft) return
             if (!member.outlet.isWritable) return this.#wait(member)
             member.outlet.send(frameOf(member, text))

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { MemoryBus } from '../../server/bus/memoryBus.ts'
 import { ForbiddenError, InvalidInputError, NotFoundError } from '../../server/errors.ts'
@@ -6,7 +7,8 @@ import { sessionEvent, type EventDraft, type SessionEvent } from '../../server/l
 import { follow } from '../../server/log/follow.ts'
 import { SessionLog } from '../../server/log/sessionLog.ts'
 import type { Topics } from '../../server/topics.ts'
-import { insertMessage, insertSession, type SessionRows } from '../support/rows.ts'
+import { busyFor } from '../support/busy.ts'
+import { insertEvents, insertMessage, insertSession, type SessionRows } from '../support/rows.ts'
 import { describeOnEach, openTestStorage, type TestStorage } from '../support/storages.ts'
 
 const updated: EventDraft = { kind: 'SessionUpdated' }
@@ -145,6 +147,38 @@ describeOnEach('following a session', (database) => {
     const next = events.next()
     await append(updated)
     expect((await next).value).toMatchObject({ seq: 2501 })
+  })
+
+  test('a long log lets others be answered all the time, and ends when it is aborted', async () => {
+    const stored = 5_000
+    await insertEvents(database.storage, session, stored)
+    const controller = new AbortController()
+    onTestFinished(() => controller.abort())
+    const events = follow(log, session.sessionId, { after: 0, viewerId: randomUUID(), signal: controller.signal })
+    let seen = 0
+    const reading = (async () => {
+      for await (const event of events) {
+        expect(event.seq).toBe(++seen)
+        busyFor(0.1)
+      }
+    })()
+    let answers = 0
+    let longest = 0
+    let before = performance.now()
+    while (seen < stored / 2) {
+      await turn()
+      await database.storage.read.all('SELECT 1 AS one', [])
+      const now = performance.now()
+      longest = Math.max(longest, now - before)
+      before = now
+      answers++
+    }
+    // a quarter of a second of work
+    expect(answers).toBeGreaterThan(10)
+    expect(longest).toBeLessThan(250)
+    controller.abort()
+    await reading
+    expect(seen).toBeLessThan(stored)
   })
 
   test('gives what passes by after what is stored, and only the newest of each kind and person', async () => {

@@ -3,6 +3,7 @@ import type { MessageRole, MessageStatus } from '../../server/entities/message.t
 import type { ParticipantRole } from '../../server/entities/participant.ts'
 import type { GenerationSettings } from '../../server/entities/session.ts'
 import type { Job } from '../../server/generation/run.ts'
+import { eventKinds } from '../../server/log/event.ts'
 import type { SessionLog } from '../../server/log/sessionLog.ts'
 import type { DeltaRow, Storage } from '../../server/storage/storage.ts'
 
@@ -54,6 +55,19 @@ export async function insertSession(storage: Storage, of: { ownerId?: string } =
   })
   await insertParticipant(storage, { sessionId, userId: ownerId, role: 'OWNER' })
   return { sessionId, logId, ownerId }
+}
+
+/** Stored events of a log that has none yet, of which nobody is told. */
+export async function insertEvents(storage: Storage, { logId }: SessionRows, count: number): Promise<void> {
+  await storage.transaction(async (tx) => {
+    await tx.run(
+      `INSERT INTO session_events (log_id, seq, kind, created_at)
+       WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < ${count})
+       SELECT ${logId}, n, ${eventKinds.indexOf('SessionUpdated')}, ? FROM counted`,
+      [new Date()],
+    )
+    await tx.run('UPDATE session_logs SET last_seq = ? WHERE log_id = ?', [count, logId])
+  })
 }
 
 export async function insertParticipant(

@@ -1,12 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { MemoryBus } from '../../server/bus/memoryBus.ts'
 import { sessionEvent, type SessionEvent } from '../../server/log/event.ts'
 import { SessionLog } from '../../server/log/sessionLog.ts'
 import type { Storage } from '../../server/storage/storage.ts'
 import type { Topics } from '../../server/topics.ts'
 import { Group, type Renderer } from '../../server/websocket/group.ts'
-import { insertMessage, insertSession } from '../support/rows.ts'
+import { busyFor } from '../support/busy.ts'
+import { insertEvents, insertMessage, insertSession } from '../support/rows.ts'
 import { openTestStorage, type TestStorage } from '../support/storages.ts'
 
 let database: TestStorage
@@ -40,17 +41,23 @@ function newOutlet() {
   }
 }
 
-/** A group of one, who is live. */
-async function newGroup({ storage = database.storage, renderer = plainly } = {}) {
+/** A group of one, who is live once it has what was stored before beyond `after`. */
+async function newGroup({
+  storage = database.storage,
+  renderer = plainly,
+  stored = 0,
+  after = null as number | null,
+} = {}) {
   const log = new SessionLog(storage, new MemoryBus<Topics>())
   onTestFinished(() => log.stop())
   const session = await insertSession(database.storage)
+  if (stored > 0) await insertEvents(database.storage, session, stored)
   const outlet = newOutlet()
   const ends: string[] = []
   const group = new Group(log, session.sessionId, renderer, () => undefined)
-  await group.join({
+  const leave = await group.join({
     viewerId: session.ownerId,
-    after: null,
+    after,
     outlet,
     authorize: async () => undefined,
     opening: '',
@@ -59,7 +66,7 @@ async function newGroup({ storage = database.storage, renderer = plainly } = {})
   })
   const typing = (isOn: boolean): void =>
     log.passBy(sessionEvent({ kind: 'TypingChanged', sessionId: session.sessionId, subjectId: 'bob', isOn }))
-  return { log, session, outlet, ends, typing }
+  return { log, session, outlet, ends, typing, leave }
 }
 
 it('what passes by a member whose socket is full comes once there is room, and before what comes later', async () => {
@@ -131,4 +138,63 @@ it('a read of the database that fails ends the members, and is not tried again a
   await turn()
   expect(failures).toBe(1)
   expect(log.followedSessions()).toEqual([])
+})
+
+describe('a member with a long way to catch up', () => {
+  const stored = 5_000
+  let rendered = 0
+  /** As long as a selection of some fields takes. */
+  const slow = (event: SessionEvent): string => {
+    rendered++
+    busyFor(0.1)
+    return payloadOf(event)
+  }
+  const busily: Renderer = { one: slow, several: (events) => events.map(slow) }
+  beforeEach(() => void (rendered = 0))
+
+  it('lets others be answered all the time, and then gets what comes', async () => {
+    const { log, session, outlet } = await newGroup({ renderer: busily, stored, after: 0 })
+    let answers = 0
+    let longest = 0
+    let before = performance.now()
+    while (outlet.shown.length < stored) {
+      await turn()
+      const [row] = await database.storage.read.all('SELECT last_seq FROM session_logs WHERE session_id = ?', [
+        session.sessionId,
+      ])
+      expect(row).toBeDefined()
+      const now = performance.now()
+      longest = Math.max(longest, now - before)
+      before = now
+      answers++
+    }
+    // half a second of work
+    expect(answers).toBeGreaterThan(10)
+    expect(longest).toBeLessThan(250)
+    const { seq } = await insertMessage(database.storage, log, session)
+    await expect.poll(() => outlet.shown.at(-1)?.seq).toBe(seq)
+    expect(outlet.shown.map((event) => event.seq)).toEqual(Array.from({ length: stored + 1 }, (_, n) => n + 1))
+  })
+
+  it('gets what is stored while it catches up once, and in order', async () => {
+    const { log, session, outlet } = await newGroup({ renderer: busily, stored, after: 0 })
+    const live: number[] = []
+    while (outlet.shown.length < stored) {
+      await turn()
+      live.push((await insertMessage(database.storage, log, session)).seq)
+    }
+    await expect.poll(() => outlet.shown.at(-1)?.seq).toBe(live.at(-1))
+    expect(outlet.shown.map((event) => event.seq)).toEqual(Array.from({ length: live.at(-1)! }, (_, n) => n + 1))
+  })
+
+  it('is read for no longer once it has left', async () => {
+    const { outlet, leave } = await newGroup({ renderer: busily, stored, after: 0 })
+    await turn()
+    leave()
+    const [shown, done] = [outlet.shown.length, rendered]
+    expect(shown).toBeLessThan(stored)
+    for (let n = 0; n < 20; n++) await turn()
+    expect(outlet.shown.length).toBe(shown)
+    expect(rendered).toBe(done)
+  })
 })
