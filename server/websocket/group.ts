@@ -155,6 +155,9 @@ export class Group implements Follower {
       const events = this.#log.read(tail, this.#position)
       if (!Array.isArray(events)) return void this.#resumeAfter(events.then((read) => this.#showAll(read)))
       for (let index = 0; index < events.length; index++) {
+        // the other groups of the session, of which there may be many, are woken by the same event
+        const turn = turnIfDue()
+        if (turn) return void this.#resumeAfter(turn)
         const pending = this.#show(events[index]!)
         if (pending) return void this.#resumeAfter(pending)
       }
@@ -189,7 +192,11 @@ export class Group implements Follower {
   async #showAll(events: SessionEvent[]): Promise<void> {
     // nothing, although the log goes on: the session is being deleted
     if (events.length === 0) this.#position = this.#tail!.lastSeq
-    for (const event of events) await this.#show(event)
+    for (const event of events) {
+      const turn = turnIfDue()
+      if (turn) await turn
+      await this.#show(event)
+    }
   }
 
   #show(event: SessionEvent): Promise<void> | undefined {

@@ -198,3 +198,38 @@ describe('a member with a long way to catch up', () => {
     expect(rendered).toBe(done)
   })
 })
+
+it('many groups that an event wakes let others be answered before all have shown it', async () => {
+  const dear = (event: SessionEvent): string => {
+    busyFor(5)
+    return payloadOf(event)
+  }
+  const log = new SessionLog(database.storage, new MemoryBus<Topics>())
+  onTestFinished(() => log.stop())
+  const session = await insertSession(database.storage)
+  const outlets = Array.from({ length: 50 }, newOutlet)
+  for (const outlet of outlets)
+    await new Group(log, session.sessionId, { one: dear, several: (events) => events.map(dear) }, () => undefined).join(
+      {
+        viewerId: session.ownerId,
+        after: null,
+        outlet,
+        authorize: async () => undefined,
+        opening: '',
+        closing: '',
+        onEnd: () => undefined,
+      },
+    )
+  const seqs = [
+    await insertMessage(database.storage, log, session),
+    await insertMessage(database.storage, log, session),
+  ].map(({ seq }) => seq)
+  const shownCount = (): number => outlets.reduce((sum, { shown }) => sum + shown.length, 0)
+  let answers = 0
+  while (shownCount() < 2 * outlets.length) {
+    await turn()
+    answers++
+  }
+  expect(answers).toBeGreaterThan(10)
+  for (const { shown } of outlets) expect(shown.map(({ seq }) => seq)).toEqual(seqs)
+})
