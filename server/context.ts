@@ -58,6 +58,8 @@ export interface Context extends Services {
   tokenCookie: TokenCookie | null
   /** Address that the request came from. */
   address: string
+  /** Where the request reached this server, e.g. `https://chat.example`: our own page is there. */
+  origin: string
   /** Id of the request, or of the operation over a socket; each line that `logger` writes has it. */
   requestId: string
   /** What the audit log and the metrics are told of it. */

@@ -86,7 +86,7 @@ export type InviteToSessionInput = {
   expiresInSeconds?: number | null | undefined;
   /** How many people may join by it, at least 1. Null: any number. */
   maxUses?: number | null | undefined;
-  /** MEMBER writes and reads, VIEWER reads. */
+  /** MEMBER writes and reads, VIEWER reads. OWNER is refused: see `transferSession`. */
   role?: ParticipantRole;
   /** One of the viewer's own sessions. */
   sessionId: string;
@@ -399,19 +399,19 @@ export type SessionEventsSubscriptionVariables = Exact<{
 
 
 export type SessionEventsSubscription = { sessionEvents:
-    | { __typename: 'GenerationEnded', sessionId: string, seq: number | null, generation: { id: string, status: MessageStatus, responseTimeMs: number | null }, message: { id: string, role: MessageRole, content: string, status: MessageStatus, createdAt: string, author: { id: string, name: string } | null, parent: { id: string } | null, model: { id: string, name: string, provider: { name: string } } | null, generation: { id: string, status: MessageStatus, responseTimeMs: number | null, finishReason: FinishReason | null } | null, usage: { totalTokens: number, isEstimated: boolean } | null, error: { code: ErrorCode, message: string } | null } }
-    | { __typename: 'GenerationStarted', sessionId: string, seq: number | null, generation: { id: string, status: MessageStatus, message: { id: string } } }
-    | { __typename: 'MessageAdded', sessionId: string, seq: number | null, message: { id: string, role: MessageRole, content: string, status: MessageStatus, createdAt: string, author: { id: string, name: string } | null, parent: { id: string } | null, model: { id: string, name: string, provider: { name: string } } | null, generation: { id: string, status: MessageStatus, responseTimeMs: number | null, finishReason: FinishReason | null } | null, usage: { totalTokens: number, isEstimated: boolean } | null, error: { code: ErrorCode, message: string } | null } }
-    | { __typename: 'MessageDeleted', messageId: string, sessionId: string, seq: number | null }
-    | { __typename: 'MessageDelta', messageId: string, offset: number, text: string, sessionId: string, seq: number | null }
-    | { __typename: 'MessageUpdated', sessionId: string, seq: number | null, message: { id: string, role: MessageRole, content: string, status: MessageStatus, createdAt: string, author: { id: string, name: string } | null, parent: { id: string } | null, model: { id: string, name: string, provider: { name: string } } | null, generation: { id: string, status: MessageStatus, responseTimeMs: number | null, finishReason: FinishReason | null } | null, usage: { totalTokens: number, isEstimated: boolean } | null, error: { code: ErrorCode, message: string } | null } }
-    | { __typename: 'ParticipantChanged', sessionId: string, seq: number | null, participant: { role: ParticipantRole, isOnline: boolean, user: { id: string, name: string } } }
-    | { __typename: 'ParticipantJoined', sessionId: string, seq: number | null, participant: { role: ParticipantRole, isOnline: boolean, user: { id: string, name: string } } }
-    | { __typename: 'ParticipantLeft', sessionId: string, seq: number | null, user: { id: string, name: string } }
+    | { __typename: 'GenerationEnded', sessionId: string, seq: number, generation: { id: string, status: MessageStatus, responseTimeMs: number | null }, message: { id: string, role: MessageRole, content: string, status: MessageStatus, createdAt: string, author: { id: string, name: string } | null, parent: { id: string } | null, model: { id: string, name: string, provider: { name: string } } | null, generation: { id: string, status: MessageStatus, responseTimeMs: number | null, finishReason: FinishReason | null } | null, usage: { totalTokens: number, isEstimated: boolean } | null, error: { code: ErrorCode, message: string } | null } }
+    | { __typename: 'GenerationStarted', sessionId: string, seq: number, generation: { id: string, status: MessageStatus, message: { id: string } } }
+    | { __typename: 'MessageAdded', sessionId: string, seq: number, message: { id: string, role: MessageRole, content: string, status: MessageStatus, createdAt: string, author: { id: string, name: string } | null, parent: { id: string } | null, model: { id: string, name: string, provider: { name: string } } | null, generation: { id: string, status: MessageStatus, responseTimeMs: number | null, finishReason: FinishReason | null } | null, usage: { totalTokens: number, isEstimated: boolean } | null, error: { code: ErrorCode, message: string } | null } }
+    | { __typename: 'MessageDeleted', messageId: string, sessionId: string, seq: number }
+    | { __typename: 'MessageDelta', messageId: string, offset: number, text: string, sessionId: string, seq: number }
+    | { __typename: 'MessageUpdated', sessionId: string, seq: number, message: { id: string, role: MessageRole, content: string, status: MessageStatus, createdAt: string, author: { id: string, name: string } | null, parent: { id: string } | null, model: { id: string, name: string, provider: { name: string } } | null, generation: { id: string, status: MessageStatus, responseTimeMs: number | null, finishReason: FinishReason | null } | null, usage: { totalTokens: number, isEstimated: boolean } | null, error: { code: ErrorCode, message: string } | null } }
+    | { __typename: 'ParticipantChanged', sessionId: string, seq: number, participant: { role: ParticipantRole, isOnline: boolean, user: { id: string, name: string } } }
+    | { __typename: 'ParticipantJoined', sessionId: string, seq: number, participant: { role: ParticipantRole, isOnline: boolean, user: { id: string, name: string } } }
+    | { __typename: 'ParticipantLeft', sessionId: string, seq: number, user: { id: string, name: string } }
     | { __typename: 'PresenceChanged', isOnline: boolean, sessionId: string, seq: number | null, user: { id: string, name: string } }
     | { __typename: 'Resync', lastSeq: number, sessionId: string, seq: number | null }
     | { __typename: 'SessionDeleted', sessionId: string, seq: number | null }
-    | { __typename: 'SessionUpdated', sessionId: string, seq: number | null, session: { id: string, title: string, isArchived: boolean, updatedAt: string, owner: { id: string, name: string }, model: { id: string, name: string, provider: { name: string } } } }
+    | { __typename: 'SessionUpdated', sessionId: string, seq: number, session: { id: string, title: string, isArchived: boolean, updatedAt: string, owner: { id: string, name: string }, model: { id: string, name: string, provider: { name: string } } } }
     | { __typename: 'TypingChanged', isTyping: boolean, sessionId: string, seq: number | null, user: { id: string, name: string } }
    };
 

@@ -203,7 +203,7 @@ export const settings = {
   trustProxy: setting(
     'TRUST_PROXY',
     '0',
-    'proxies of ours in front, one after the other, whose X-Forwarded-For and X-Forwarded-Proto are believed',
+    'proxies of ours in front, one after the other, whose X-Forwarded-For, -Proto and -Host are believed',
     integer(0, 20),
   ),
   deltaFlushMs: setting(

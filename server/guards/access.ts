@@ -51,6 +51,25 @@ export async function findSession(ctx: Context, sessionId: string, action: Actio
   return access && rowOf(action).rule[access.role] === 'yes' ? access : undefined
 }
 
+/** Those of these sessions in which the viewer may do this, by their ids, which are UUIDs; all by one query. */
+export async function findSessions(
+  ctx: Context,
+  sessionIds: readonly string[],
+  action: Action,
+): Promise<Map<string, SessionRow>> {
+  requireAction(ctx, action)
+  const viewer = requireViewer(ctx)
+  const { dialect, read } = ctx.storage
+  const rows = await read.all(
+    `SELECT ${sessionColumns('s')}, p.role FROM participants p JOIN sessions s ON s.id = p.session_id
+     WHERE p.user_id = ? AND ${dialect.isIn('p.session_id')}`,
+    [viewer.id, dialect.list(sessionIds)],
+  )
+  const { rule } = rowOf(action)
+  const may = rows.filter(({ role }) => rule[role as ParticipantRole] === 'yes')
+  return new Map(may.map((row) => [row.id as string, sessionOf(row)]))
+}
+
 /**
  * The same, for someone who wants to do something with it.
  * @param unknown makes the error for whoever may not read it: the same as for what is not there, or it would tell

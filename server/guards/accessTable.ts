@@ -49,6 +49,7 @@ const admin = (name: keyof typeof rules): Row => ({ rule: rules[name], scope: 'a
 export const rootFields = {
   Query: {
     health: read('everyone'),
+    server: read('everyone'),
     viewer: read('everyone'),
     /** One's own. */
     apiKeys: read('signedIn'),
@@ -58,6 +59,8 @@ export const rootFields = {
     session: read('finds'),
     message: read('finds'),
     node: read('signedIn'),
+    /** By id, as `node`. */
+    nodes: read('signedIn'),
     'node(Session)': read('finds'),
     'node(Message)': read('finds'),
     'node(Generation)': read('finds'),

@@ -25,6 +25,23 @@ export function cameByHttps(request: IncomingMessage, hops: number): boolean {
   return seen[0]?.toLowerCase() === 'https'
 }
 
+/**
+ * Where a request reached us: the origin of our own page for whoever sent it. Behind proxies, what the outermost of them
+ * says of the host it was asked for, if it says so.
+ */
+export function originOf(request: IncomingMessage, hops: number): string {
+  const scheme = cameByHttps(request, hops) ? 'https' : 'http'
+  const forwarded = hops === 0 ? [] : entriesOf(request, 'x-forwarded-host').slice(-hops)
+  const { localAddress, localPort } = request.socket
+  const own = localAddress?.includes(':') ? `[${withoutMapping(localAddress)}]` : localAddress
+  for (const host of [forwarded[0], request.headers.host, `${own}:${localPort}`]) {
+    if (host && hostForm.test(host)) return `${scheme}://${host}`
+  }
+  return `${scheme}://localhost`
+}
+
+const hostForm = /^(?:[\w.-]+|\[[\da-f:]+\])(?::\d+)?$/i
+
 const entriesOf = ({ headers }: IncomingMessage, name: string): string[] =>
   String(headers[name] ?? '')
     .split(',')

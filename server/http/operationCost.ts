@@ -27,6 +27,8 @@ const longTexts = new Set([
 const listEntries = 10
 const defaultPage = 50
 const largestPage = 200
+/** More at once are refused where they are read. */
+const mostIds = 100
 /** What statistics cost beyond their object: they read all that the viewer may read. */
 const statsCost = 1_000
 
@@ -89,11 +91,15 @@ export function costOf(
       return { fixed: isLong ? longTextCost : 0, parts: [] }
     }
     const inside = ofSet(field.selectionSet, type)
+    // as many entries as ids are given
+    if ('args' in definition && definition.args.some(({ name }) => name === 'ids'))
+      return times(plus(inside, entryCost), idsOf(field))
     const isPaged = 'args' in definition && definition.args.some(({ name }) => name === 'first' || name === 'last')
     if (isPaged) return times(inside, entriesOf(field))
     // the edges of a connection are as many as its page has, and counted there; their node is the entry
     if (/(Edge|PageInfo)$/.test(type.name)) return inside
-    if (parent.name.endsWith('Edge')) return plus(inside, entryCost)
+    if (parent.name.endsWith('Edge') || (parent.name.endsWith('Connection') && field.name.value === 'nodes'))
+      return plus(inside, entryCost)
     return isListType(getNullableType(definition.type))
       ? times(plus(inside, entryCost), listEntries)
       : plus(inside, objectCost + (definition === schema.getQueryType()?.getFields().stats ? statsCost : 0))
@@ -131,6 +137,19 @@ function entriesOf({ arguments: given = [] }: FieldNode): number | ((variables: 
   })
   if (!sizes.some((size) => typeof size === 'string')) return pageOf(sizes)
   return (variables) => pageOf(sizes.map((size) => (typeof size === 'number' ? size : variables[size])))
+}
+
+/** How many ids are given: a number, or what makes it of the variables. */
+function idsOf({ arguments: given = [] }: FieldNode): number | ((variables: Variables) => number) {
+  const value = given.find(({ name }) => name.value === 'ids')?.value
+  if (value?.kind === Kind.LIST) return Math.min(value.values.length, mostIds)
+  if (value?.kind !== Kind.VARIABLE) return 1
+  const { value: name } = value.name
+  return (variables) => {
+    const ids = variables[name]
+    if (typeof ids === 'string') return 1
+    return Array.isArray(ids) ? Math.min(ids.length, mostIds) : mostIds
+  }
 }
 
 /** A page that is larger than one may be, or none at all, is refused where it is read. */

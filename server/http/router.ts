@@ -97,7 +97,9 @@ function graphql(request: IncomingMessage, response: ServerResponse, { yoga, ans
 }
 
 async function ready(response: ServerResponse, { services, isReady }: RouterParts): Promise<void> {
-  const { status } = isReady() ? await health(createContext(services, askerOf(null, ''))) : { status: 'UNHEALTHY' }
+  const { status } = isReady()
+    ? await health(createContext(services, askerOf(null, { address: '', origin: '' })))
+    : { status: 'UNHEALTHY' }
   answer(response, status === 'UNHEALTHY' ? 503 : 200, { status: status.toLowerCase() })
 }
 

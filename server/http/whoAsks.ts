@@ -6,7 +6,7 @@ import type { Verified } from '../guards/identity.ts'
 import { askerOf, createContext } from '../resolvers/createContext.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { DatabaseAwayError } from '../storage/databaseAway.ts'
-import { cameByHttps } from './address.ts'
+import { cameByHttps, originOf } from './address.ts'
 import { noteSignIn, trailOf } from './trail.ts'
 import { isOwnPage, tokenCookie, tokenIn } from './cookie.ts'
 
@@ -32,7 +32,11 @@ export async function contextOf(
       : fromCookie(services, request, address, kept))
     // made by this very token
     if (verified && verified.user.createdAt.getTime() >= since) noteSignIn(services.audit, trail, verified.user.id)
-    return createContext(services, { ...askerOf(verified, address), trail }, cookie)
+    return createContext(
+      services,
+      { ...askerOf(verified, { address, origin: originOf(request, trustProxy) }), trail },
+      cookie,
+    )
   } catch (error) {
     throw refusal(services, error, trail.requestId)
   }

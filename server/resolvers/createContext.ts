@@ -14,22 +14,25 @@ export interface Asker {
   scopes: readonly Scope[] | null
   credential: Credential | null
   address: string
+  /** As in `Context`. */
+  origin: string
   /** Of the request that it asks by; a new one where left out. */
   trail?: Trail
 }
 
 /** Whom a credential shows to be asking; nobody where there is none. */
-export const askerOf = (verified: Verified | null, address: string): Asker => ({
+export const askerOf = (verified: Verified | null, { address, origin }: Pick<Asker, 'address' | 'origin'>): Asker => ({
   viewer: verified?.user ?? null,
   expiresAt: verified?.expiresAt ?? null,
   scopes: verified?.scopes ?? null,
   credential: verified?.credential ?? null,
   address,
+  origin,
 })
 
 export const createContext = (
   services: Services,
-  { viewer, expiresAt, scopes, credential, address, trail = createTrail(randomUUID(), address) }: Asker,
+  { viewer, expiresAt, scopes, credential, address, origin, trail = createTrail(randomUUID(), address) }: Asker,
   tokenCookie: TokenCookie | null = null,
 ): Context => ({
   ...services,
@@ -40,6 +43,7 @@ export const createContext = (
   credential,
   tokenCookie,
   address,
+  origin,
   requestId: trail.requestId,
   trail,
   loaders: createLoaders(services),

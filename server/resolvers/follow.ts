@@ -80,8 +80,8 @@ interface MessageText {
   sessionId: string
   status: string
   content: string
-  /** `seq` of the last stored delta in `content`; null where it is empty. */
-  deltaSeq: number | null
+  /** `seq` of the last stored delta in `content`; of a message that none streamed, its own. */
+  deltaSeq: number
   lastSeq: number
 }
 
@@ -127,7 +127,7 @@ async function readText(ctx: Context, messageId: string): Promise<MessageText | 
   const [row] = await ctx.storage.read.all<MessageText>(
     `SELECT messages.session_id AS "sessionId", messages.status, ${storedText(ctx.storage)} AS content, l.last_seq AS "lastSeq",
        coalesce(${ctx.storage.dialect.journaledSeq('l.log_id', 'messages.seq')}, (SELECT max(e.seq) FROM session_events e
-        WHERE e.log_id = l.log_id AND e.seq > messages.seq AND e.message_seq = messages.seq)) AS "deltaSeq"
+        WHERE e.log_id = l.log_id AND e.seq > messages.seq AND e.message_seq = messages.seq), messages.seq) AS "deltaSeq"
      FROM messages JOIN session_logs l ON l.session_id = messages.session_id WHERE messages.id = ?`,
     [messageId],
   )

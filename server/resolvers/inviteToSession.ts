@@ -29,11 +29,14 @@ const inviteSchema = z.object({
 
 export const hashInvitation = (token: string): string => createHash('sha256').update(token).digest('hex')
 
+/** The page's own route for it. The token stands behind `#`, which browsers send to no server. */
+const invitationUrl = (origin: string, token: string): string => `${origin}/join#token=${encodeURIComponent(token)}`
+
 /** Makes a token that lets whoever holds it join. */
 export async function inviteToSession(
   ctx: Context,
   { sessionId, ...input }: InviteToSessionInput,
-): Promise<{ token: string; expiresAt: Date }> {
+): Promise<{ token: string; url: string; expiresAt: Date }> {
   const startedAt = performance.now()
   const viewer = requireViewer(ctx)
   const { session } = await requireSession(ctx, sessionId, 'inviteToSession')
@@ -58,5 +61,5 @@ export async function inviteToSession(
     })
     await audit(tx, ctx, { action: 'inviteToSession', sessionId: session.id, subjectId: id, startedAt })
   })
-  return { token, expiresAt }
+  return { token, url: invitationUrl(ctx.origin, token), expiresAt }
 }

@@ -10,6 +10,7 @@ import {
   generationOf,
   messageColumns,
   messageOf,
+  participantColumns,
   participantOf,
   sessionColumns,
   sessionOf,
@@ -115,6 +116,23 @@ export class Loaders {
       const rows = await read.all(participantsSql(dialect.isIn('p.session_id')), [dialect.list(ids)])
       const bySession = Map.groupBy(rows, ({ sessionId }) => sessionId)
       return ids.map((id) => this.#participantsOf(bySession.get(id) ?? []))
+    })
+  }
+
+  /** One participant of a session; null where this person is none. */
+  participant(sessionId: string, userId: string): Promise<ParticipantRow | null> {
+    return this.#participant.load(`${sessionId} ${userId}`)
+  }
+
+  get #participant(): DataLoader<string, ParticipantRow | null> {
+    return this.#loader('participant', async (keys) => {
+      const { dialect, read } = this.#parts.storage
+      const [sessionIds, userIds] = [0, 1].map((place) => [...new Set(keys.map((key) => key.split(' ')[place]!))])
+      const rows = await read.all(
+        `SELECT ${participantColumns('p')} FROM participants p WHERE ${dialect.isIn('p.session_id')} AND ${dialect.isIn('p.user_id')}`,
+        [dialect.list(sessionIds!), dialect.list(userIds!)],
+      )
+      return inOrder(keys, rows.map(participantOf), ({ sessionId, userId }) => `${sessionId} ${userId}`)
     })
   }
 

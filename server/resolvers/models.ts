@@ -17,5 +17,7 @@ export async function providers(ctx: Context): Promise<ProviderEntry[]> {
 
 /** The models of one provider; none while it does not answer. */
 export async function modelsOf(ctx: Context, { name }: ProviderEntry): Promise<ModelEntry[]> {
+  // the anonymous reach a provider by the server's default model
+  requireViewer(ctx)
   return (await ctx.providers.models()).filter(({ provider }) => provider === name)
 }

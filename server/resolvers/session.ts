@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts'
-import { findSession } from '../guards/access.ts'
+import type { ParticipantRole } from '../entities/participant.ts'
+import { findSession, notFound, requireViewer } from '../guards/access.ts'
 import { NotFoundError } from '../errors.ts'
 import type { Tx } from '../storage/storage.ts'
 import type { SessionRow } from '../storage/rows.ts'
@@ -7,6 +8,24 @@ import type { SessionRow } from '../storage/rows.ts'
 /** A session that the viewer may read; null for any other id. */
 export async function session(ctx: Context, { id }: { id: string }): Promise<SessionRow | null> {
   return (await findSession(ctx, id, 'session'))?.session ?? null
+}
+
+/**
+ * What the viewer is in a session.
+ * @param atLastSeq as of the moment that `lastSeq` is asked for
+ * @throws NotFoundError where they no longer take part in it
+ */
+export async function viewerRole(
+  ctx: Context,
+  { id }: SessionRow,
+  { atLastSeq }: { atLastSeq: boolean },
+): Promise<ParticipantRole> {
+  const viewer = requireViewer(ctx)
+  const participant = atLastSeq
+    ? (await ctx.loaders.participantsAtLastSeq(id)).find(({ userId }) => userId === viewer.id)
+    : await ctx.loaders.participant(id, viewer.id)
+  if (!participant) throw notFound()
+  return participant.role
 }
 
 /**

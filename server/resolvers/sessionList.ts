@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Context } from '../context.ts'
 import { requireViewer } from '../guards/access.ts'
 import type { Param } from '../storage/storage.ts'
-import { connect, parsePage, type Connection, type PageArgs } from './connection.ts'
+import { connect, encodeCursor, parsePage, type Connection, type Edge, type PageArgs } from './connection.ts'
 import { limited, sessionColumns, sessionOf, userColumns, userOf, type SessionRow } from '../storage/rows.ts'
 import { characters, isUuid, parse, text } from './validation.ts'
 
@@ -24,6 +24,12 @@ interface Key {
 }
 
 const keyOf = ({ lastActiveAt, id }: Key): string => `${lastActiveAt.getTime()} ${id}`
+
+/** A session as an entry of the list. */
+export const sessionEdge = (session: SessionRow): Edge<SessionRow> => ({
+  cursor: encodeCursor(keyOf(session)),
+  node: session,
+})
 
 function parseKey(key: string): Key | undefined {
   const [time = '', id = '', ...rest] = key.split(' ')

@@ -8,6 +8,14 @@ import { audit } from './audit.ts'
 import { insert, type UserRow } from '../storage/rows.ts'
 import { parse, writtenText } from './validation.ts'
 
+/** Who is asking, under the name that they have now: what is known of their token may be minutes old. */
+export async function viewer(ctx: Context): Promise<UserRow | null> {
+  if (!ctx.viewer) return null
+  const { name } = await ctx.loaders.user.load(ctx.viewer.id)
+  if (ctx.viewer.name !== name) ctx.viewer = { ...ctx.viewer, name }
+  return ctx.viewer
+}
+
 export interface SignInAsGuestInput {
   name: string
   keepInCookie?: boolean | null
@@ -27,7 +35,7 @@ const guestSchema = z.object({ name: z.string().trim().pipe(writtenText(100)) })
 export async function signInAsGuest(
   ctx: Context,
   { keepInCookie, ...input }: SignInAsGuestInput,
-): Promise<{ token: string; user: UserRow }> {
+): Promise<{ token: string; user: UserRow; expiresAt: Date }> {
   const startedAt = performance.now()
   if (ctx.config.auth !== 'guest') {
     throw new ForbiddenError('This server takes no guests. Sign in with its identity provider.')
@@ -42,9 +50,9 @@ export async function signInAsGuest(
     await audit(tx, ctx, { action: 'signInAsGuest', subjectId: id, startedAt })
   })
   const token = await ctx.identity.signIn(user)
-  if (!cookie) return { token, user }
-  cookie.keep(token, (await ctx.identity.verify(token)).expiresAt)
-  return { token: '', user }
+  const { expiresAt } = await ctx.identity.verify(token)
+  cookie?.keep(token, expiresAt)
+  return { token: cookie ? '' : token, user, expiresAt }
 }
 
 /**

@@ -63,6 +63,8 @@ export const auditedRead =
     const found = (result: unknown): unknown => {
       // whoever asks for what they may not read gets null, as for what is not there
       if (result === null && typeof args.id === 'string') note(ctx, action, args, 'NOT_FOUND', startedAt)
+      const missing = Array.isArray(result) && Array.isArray(args.ids) ? result.indexOf(null) : -1
+      if (missing >= 0) note(ctx, action, { id: (args.ids as unknown[])[missing] }, 'NOT_FOUND', startedAt)
       return result
     }
     try {

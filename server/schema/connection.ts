@@ -20,19 +20,31 @@ const PageInfo = builder.objectRef<Row>('PageInfo').implement({
   }),
 })
 
-/** The edge and connection types of a list, named after its nodes. */
-export function connectionType<Node extends object>(node: ObjectRef<SchemaTypes, Node>, plural: string) {
-  const edge = builder.objectRef<Edge<Node>>(`${node.name}Edge`).implement({
+/** The type of an entry of a list, named after its nodes. */
+export const edgeType = <Node extends object>(node: ObjectRef<SchemaTypes, Node>, plural: string) =>
+  builder.objectRef<Edge<Node>>(`${node.name}Edge`).implement({
     description: `One of a page of ${plural}.`,
     fields: (t) => ({
       cursor: t.exposeString('cursor', { description: 'For `after` and `before`. Opaque.' }),
       node: t.expose('node', { type: node, description: 'What stands there.' }),
     }),
   })
+
+/** The type of a page of a list, named after its nodes. */
+export function connectionType<Node extends object>(
+  node: ObjectRef<SchemaTypes, Node>,
+  plural: string,
+  edge = edgeType(node, plural),
+) {
   return builder.objectRef<Connection<Node>>(`${node.name}Connection`).implement({
     description: `A page of ${plural}.`,
     fields: (t) => ({
       edges: t.expose('edges', { type: [edge], description: 'What is on the page, in the order of the list.' }),
+      nodes: t.field({
+        type: [node],
+        description: 'The same without their cursors.',
+        resolve: ({ edges }) => edges.map((one) => one.node),
+      }),
       pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page lies in the list.' }),
       totalCount: t.int({
         description: `How many ${plural} the whole list has.`,

@@ -15,7 +15,7 @@ const InviteToSessionInput = builder.inputType('InviteToSessionInput', {
       type: ParticipantRole,
       required: true,
       defaultValue: 'MEMBER',
-      description: 'MEMBER writes and reads, VIEWER reads.',
+      description: 'MEMBER writes and reads, VIEWER reads. OWNER is refused: see `transferSession`.',
     }),
     expiresInSeconds: t.int({
       defaultValue: 604_800,
@@ -26,12 +26,16 @@ const InviteToSessionInput = builder.inputType('InviteToSessionInput', {
 })
 
 const InviteToSessionSuccess = builder
-  .objectRef<{ token: string; expiresAt: Date }>('InviteToSessionSuccess')
+  .objectRef<{ token: string; url: string; expiresAt: Date }>('InviteToSessionSuccess')
   .implement({
     description: 'An invitation.',
     fields: (t) => ({
       token: t.exposeString('token', {
         description: 'For `joinSession`. It is shown this once and stored only as a hash.',
+      }),
+      url: t.exposeString('url', {
+        description:
+          "To this server's page, by the host that it was asked at, with the token behind `#`: whoever opens it may join.",
       }),
       expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'Until when it can be used.' }),
     }),

@@ -1,4 +1,4 @@
-import { node, type NodeRow } from '../resolvers/node.ts'
+import { node, nodes, type NodeRow } from '../resolvers/node.ts'
 import { builder } from './builder.ts'
 
 const typeName = (row: NodeRow) => {
@@ -23,5 +23,20 @@ builder.queryField('node', (t) =>
     description: 'Whatever has this id: null where there is none or the viewer may not read it.',
     args: { id: t.arg.id({ required: true, description: 'Id of a user, session, message or generation.' }) },
     resolve: (_, args, ctx) => node(ctx, args),
+  }),
+)
+
+builder.queryField('nodes', (t) =>
+  t.field({
+    type: [Node],
+    nullable: { list: false, items: true },
+    description: 'Several at once, in the order asked; null where there is none or the viewer may not read it.',
+    args: {
+      ids: t.arg.idList({
+        required: true,
+        description: 'Ids as `node` takes them, at most 100; the same may come twice.',
+      }),
+    },
+    resolve: (_, args, ctx) => nodes(ctx, args),
   }),
 )

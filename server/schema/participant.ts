@@ -17,6 +17,11 @@ export const ParticipantRole = describedEnum<Role>('ParticipantRole', 'What some
 export const Participant = builder.objectRef<ParticipantRow>('Participant').implement({
   description: 'Someone who takes part in a session.',
   fields: (t) => ({
+    id: t.id({
+      description:
+        'Stable, for caches: of this person in this session, as `sessionId:userId`. Unlike other ids no UUID, and nothing that `node` finds.',
+      resolve: ({ sessionId, userId }) => `${sessionId}:${userId}`,
+    }),
     user: t.field({
       type: User,
       description: 'Who it is.',

@@ -16,6 +16,7 @@ export function isoText(date: Date): string {
 
 builder.scalarType('DateTime', {
   description: 'A moment: ISO 8601 in UTC with milliseconds, e.g. `2026-11-20T12:00:00.000Z`.',
+  specifiedByURL: 'https://scalars.graphql.org/andimarek/date-time.html',
   serialize: isoText,
   // Whatever it is passes here: the resolver refuses what is no moment with an InvalidInputError that names the field.
   parseValue: (value) => value,
@@ -23,6 +24,7 @@ builder.scalarType('DateTime', {
 
 builder.scalarType('JSONObject', {
   description: 'Any JSON object.',
+  specifiedByURL: 'https://datatracker.ietf.org/doc/html/rfc8259#section-4',
   serialize: (value) => value,
   // Whatever it is passes here: the resolver refuses what is no object with an InvalidInputError that names the field.
   parseValue: (value) => value,

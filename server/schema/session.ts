@@ -3,21 +3,22 @@ import { createSession } from '../resolvers/createSession.ts'
 import { deleteEmptySessions, deleteSessions } from '../resolvers/deleteSessions.ts'
 import { messagesOf } from '../resolvers/message.ts'
 import type { SessionRow } from '../storage/rows.ts'
-import { session } from '../resolvers/session.ts'
-import { sessions } from '../resolvers/sessionList.ts'
+import { session, viewerRole } from '../resolvers/session.ts'
+import { sessionEdge, sessions } from '../resolvers/sessionList.ts'
 import { updateSession } from '../resolvers/updateSession.ts'
 import { asksForLastSeq, fromRow } from './atLastSeq.ts'
 import { builder } from './builder.ts'
-import { connectionType, pageArgs } from './connection.ts'
+import { connectionType, edgeType, pageArgs } from './connection.ts'
 import { resultUnion } from './errors.ts'
 import { MessageConnection, messagePartsAsked } from './message.ts'
 import { Model } from './model.ts'
 import { Node } from './node.ts'
-import { Participant } from './participant.ts'
+import { Participant, ParticipantRole } from './participant.ts'
 import { Session } from './refs.ts'
 import { GenerationSettings, GenerationSettingsInput } from './settings.ts'
 import { TokenUsage } from './usage.ts'
 import { User } from './user.ts'
+import { viewerDependent } from './viewerDependent.ts'
 
 Session.implement({
   description: 'A conversation of people with a model, for its participants alone.',
@@ -42,6 +43,12 @@ Session.implement({
       type: User,
       description: 'Who made it.',
       resolve: ({ ownerId }, _args, ctx) => ctx.loaders.user.load(ownerId),
+    }),
+    viewerRole: t.field({
+      type: ParticipantRole,
+      description: 'What the viewer is here, and so what they may do.',
+      extensions: viewerDependent,
+      resolve: (of, _args, ctx, info) => viewerRole(ctx, of, { atLastSeq: asksForLastSeq(info) }),
     }),
     participants: t.field({
       type: [Participant],
@@ -116,9 +123,11 @@ const SessionFilter = builder.inputType('SessionFilter', {
   }),
 })
 
+const SessionEdge = edgeType(Session, 'sessions')
+
 builder.queryField('sessions', (t) =>
   t.field({
-    type: connectionType(Session, 'sessions'),
+    type: connectionType(Session, 'sessions', SessionEdge),
     description: "The viewer's own and joined ones, last active first.",
     args: {
       first: t.arg.int({ description: pageArgs.first }),
@@ -146,6 +155,11 @@ const CreateSessionSuccess = builder.objectRef<{ session: SessionRow }>('CreateS
   description: 'The session is there.',
   fields: (t) => ({
     session: t.expose('session', { type: Session, description: 'The new session; the same one for a repeat.' }),
+    edge: t.field({
+      type: SessionEdge,
+      description: "The same as an entry of `sessions`, for the viewer's list.",
+      resolve: ({ session }) => sessionEdge(session),
+    }),
   }),
 })
 

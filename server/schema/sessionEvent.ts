@@ -1,4 +1,4 @@
-import type { SessionEvent as Event } from '../log/event.ts'
+import { eventKinds, type SessionEvent as Event } from '../log/event.ts'
 import { generationOfEvent, messageOfEvent, messageOfGeneration, participantOfEvent } from '../resolvers/events.ts'
 import { builder } from './builder.ts'
 import { Participant } from './participant.ts'
@@ -20,7 +20,17 @@ export const SessionEvent = builder.interfaceRef<Event>('SessionEvent').implemen
   resolveType: ({ kind }) => kind,
 })
 
-const eventRef = (name: Event['kind']) => builder.objectRef<Event>(name)
+const storedKinds: ReadonlySet<string> = new Set(eventKinds)
+
+function eventRef(name: Event['kind']) {
+  const ref = builder.objectRef<Event>(name)
+  if (storedKinds.has(name))
+    builder.objectField(ref, 'seq', (t) =>
+      t.int({ description: "Position in the session's log.", resolve: ({ seq }) => seq! }),
+    )
+  return ref
+}
+
 const interfaces = [SessionEvent]
 
 eventRef('MessageAdded').implement({
@@ -164,18 +174,31 @@ export const TypingChanged = eventRef('TypingChanged').implement({
       description: 'Who.',
       resolve: ({ subjectId }, _args, ctx) => ctx.loaders.user.load(subjectId!),
     }),
+    participant: t.field({
+      type: Participant,
+      nullable: true,
+      description: 'Who, as a participant; null where they are none any more.',
+      resolve: ({ sessionId, subjectId }, _args, ctx) => ctx.loaders.participant(sessionId, subjectId!),
+    }),
     isTyping: t.exposeBoolean('isOn', { description: 'Whether they type now.' }),
   }),
 })
 
 eventRef('PresenceChanged').implement({
-  description: 'A participant connected for the first time, or their last connection ended.',
+  description:
+    'A participant connected for the first time, or their last connection ended. Also where someone who is online or not took another name.',
   interfaces,
   fields: (t) => ({
     user: t.field({
       type: User,
       description: 'Who.',
       resolve: ({ subjectId }, _args, ctx) => ctx.loaders.user.load(subjectId!),
+    }),
+    participant: t.field({
+      type: Participant,
+      nullable: true,
+      description: 'Who, as a participant; null where they are none any more.',
+      resolve: ({ sessionId, subjectId }, _args, ctx) => ctx.loaders.participant(sessionId, subjectId!),
     }),
     isOnline: t.exposeBoolean('isOn', { description: 'Whether they have a connection open now.' }),
   }),

@@ -1,5 +1,5 @@
 import type { UserRow } from '../storage/rows.ts'
-import { signIn, signInAsGuest } from '../resolvers/viewer.ts'
+import { signIn, signInAsGuest, viewer } from '../resolvers/viewer.ts'
 import { signOut } from '../resolvers/signOut.ts'
 import { ForbiddenError, InvalidInputError, RateLimitedError } from '../errors.ts'
 import { builder } from './builder.ts'
@@ -27,7 +27,7 @@ builder.queryField('viewer', (t) =>
     type: User,
     nullable: true,
     description: 'Who is asking; null for the anonymous.',
-    resolve: (_source, _args, ctx) => ctx.viewer,
+    resolve: (_source, _args, ctx) => viewer(ctx),
   }),
 )
 
@@ -43,16 +43,19 @@ const SignInAsGuestInput = builder.inputType('SignInAsGuestInput', {
   }),
 })
 
-const SignInAsGuestSuccess = builder.objectRef<{ token: string; user: UserRow }>('SignInAsGuestSuccess').implement({
-  description: 'A new account.',
-  fields: (t) => ({
-    token: t.exposeString('token', {
-      description:
-        'Bearer token for `Authorization`, or for `connectionParams.authorization` over WebSocket. Valid for 30 days. Empty where it was kept in a cookie.',
+const SignInAsGuestSuccess = builder
+  .objectRef<{ token: string; user: UserRow; expiresAt: Date }>('SignInAsGuestSuccess')
+  .implement({
+    description: 'A new account.',
+    fields: (t) => ({
+      token: t.exposeString('token', {
+        description:
+          'Bearer token for `Authorization`, or for `connectionParams.authorization` over WebSocket. Valid for 30 days. Empty where it was kept in a cookie.',
+      }),
+      user: t.expose('user', { type: User, description: 'The new user.' }),
+      expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the token ends.' }),
     }),
-    user: t.expose('user', { type: User, description: 'The new user.' }),
-  }),
-})
+  })
 
 builder.mutationField('signInAsGuest', (t) =>
   t.field({

@@ -59,7 +59,7 @@ export class Admission {
     if (visitor.socket.readyState !== visitor.socket.OPEN) return
     for (const undo of visitor.release.splice(0)) undo()
     const { user, expiresAt, credential } = verified
-    visitor.asker = askerOf(verified, visitor.asker.address)
+    visitor.asker = askerOf(verified, visitor.asker)
     const count = (this.#socketsOf.get(user.id) ?? 0) + 1
     if (count > config.maxSocketsPerUser)
       return visitor.socket.close(4429, `At most ${config.maxSocketsPerUser} connections a user`)
@@ -91,7 +91,7 @@ export class Admission {
 
   #revoked(visitor: Visitor): void {
     // what it still sends is nobody's
-    visitor.asker = askerOf(null, visitor.asker.address)
+    visitor.asker = askerOf(null, visitor.asker)
     const timer = setTimeout(() => visitor.socket.close(4403, 'The token was revoked'), farewellMs)
     visitor.release.push(() => clearTimeout(timer))
   }

@@ -4,6 +4,7 @@ import type { Server as Protocol, WebSocket as ProtocolSocket } from 'graphql-ws
 import type { RawData, WebSocket } from 'ws'
 import type { Services } from '../context.ts'
 import { createTrail, type Trail } from '../guards/auditTrail.ts'
+import { originOf } from '../http/address.ts'
 import { isOwnPage, tokenIn } from '../http/cookie.ts'
 import { noteConnectionRefused, trailOf } from '../http/trail.ts'
 import { askerOf, type Asker } from '../resolvers/createContext.ts'
@@ -41,7 +42,8 @@ export class ClientSocket implements Visitor, ProtocolSocket {
       { maxBufferBytes: config.maxSocketBufferBytes, stuckTimeoutMs: config.stuckSocketTimeoutMs },
       metrics.traffic,
     )
-    this.asker = askerOf(null, this.trail.address)
+    const { address } = this.trail
+    this.asker = askerOf(null, { address, origin: originOf(request, config.trustProxy) })
     this.cookieToken = isOwnPage(request, config.allowedOrigins) ? tokenIn(request) : undefined
     this.#initTimer = setTimeout(
       () => this.close(4408, 'Connection initialisation timeout'),

@@ -83,7 +83,7 @@ export async function openHouse(database: (typeof databases)[number]): Promise<H
   }
   const ctx = (viewer: User | null, address = '127.0.0.1') =>
     createContext(services, {
-      ...{ viewer, expiresAt: viewer && new Date(Date.now() + 3_600_000), scopes: null, address },
+      ...{ viewer, expiresAt: viewer && new Date(Date.now() + 3_600_000), scopes: null, address, origin: 'http://house.test' },
       credential: viewer && { id: createHash('sha256').update(viewer.id).digest('hex'), signedBy: null },
     })
 

@@ -82,7 +82,7 @@ async function plainly(
   isExact: boolean,
 ): Promise<string> {
   const viewer = await app.services.identity.verify(ada.token)
-  const contextValue = createContext(app.services, askerOf(viewer, ''))
+  const contextValue = createContext(app.services, askerOf(viewer, { address: '', origin: '' }))
   const result = (await execute({
     schema,
     document: parse(query),
