@@ -9,6 +9,8 @@ export const UserEntity = defineEntity({
     /** The token's `sub`; a guest's is their own id. */
     subject: p.string().length(255).unique(),
     name: p.string().length(255),
+    /** They named themselves here: what their tokens call them counts no more. */
+    isNameChosen: p.boolean(),
     isAdmin: p.boolean(),
     createdAt: p.datetime(3),
     lastSeenAt: p.datetime(3).nullable(),

@@ -100,6 +100,26 @@ export async function requireStill(tx: Sql, viewerId: string, sessionId: string,
 }
 
 /**
+ * Asks, in a transaction that has already written a row of the viewer's, whether they are still there: whoever deletes their
+ * account waits for it or is seen by it.
+ * @throws UnauthenticatedError
+ */
+export async function requireAccount(tx: Sql, userId: string): Promise<void> {
+  const deleted = await tx.all(`SELECT 1 FROM deleted_accounts WHERE user_id = ?`, [userId])
+  if (deleted.length > 0) throw new UnauthenticatedError('The account was deleted.')
+}
+
+/**
+ * Who asks by a token of their own: what a key does by itself must not outlive it, nor take away what is still needed.
+ * @throws UnauthenticatedError, ForbiddenError for an API key
+ */
+export function requirePerson(ctx: Asking, why: string): UserRow {
+  const viewer = requireViewer(ctx)
+  if (ctx.scopes) throw new ForbiddenError(why)
+  return viewer
+}
+
+/**
  * What the table says to someone in this role.
  * @param role undefined for who is no participant
  * @throws NotFoundError, ForbiddenError as `requireSession`
@@ -108,7 +128,8 @@ export function requireRole(role: ParticipantRole | undefined, action: Action): 
   if (!role) throw notFound()
   const { rule } = rowOf(action)
   if (rule[role] === 'yes') return
-  if (role === 'OWNER') throw new ForbiddenError("An owner can't leave their session; delete it instead.")
+  if (role === 'OWNER')
+    throw new ForbiddenError("An owner can't leave their session; hand it over first, or delete it.")
   throw new ForbiddenError(
     rule.MEMBER === 'yes'
       ? 'You may read this session, but not write in it.'

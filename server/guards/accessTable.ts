@@ -77,6 +77,9 @@ export const rootFields = {
     signIn: write('everyone'),
     /** Of the token or key that asks: any may give itself up. */
     signOut: read('signedIn'),
+    updateViewer: write('signedIn'),
+    /** By a person, as below. */
+    deleteViewer: admin('signedIn'),
     /** By a person: no scope lets a key make others. */
     createApiKey: admin('signedIn'),
     revokeApiKey: admin('signedIn'),
@@ -90,6 +93,7 @@ export const rootFields = {
     inviteToSession: write('owns'),
     removeParticipant: write('owns'),
     changeParticipantRole: write('owns'),
+    transferSession: write('owns'),
     sendMessage: write('writes'),
     stopGeneration: write('writes'),
     setTyping: write('writes'),

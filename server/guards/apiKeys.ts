@@ -3,6 +3,7 @@ import { UnauthenticatedError } from '../errors.ts'
 import { userColumns, userOf, type UserRow } from '../storage/rows.ts'
 import { toDate, toJson, type Storage } from '../storage/storage.ts'
 import type { Verified } from './identity.ts'
+import { accountOf } from './revocations.ts'
 import type { Scope } from './scopes.ts'
 
 /** By this a key is told from a token, and found by scanners for secrets that lie about. */
@@ -59,6 +60,6 @@ export async function verifyApiKey(
     user: { ...user, isAdmin: user.isAdmin && scopes.includes('admin') },
     expiresAt,
     scopes,
-    credential: { id: keyHash, signedBy: null },
+    credential: { id: keyHash, account: accountOf(user.id), signedBy: null },
   }
 }

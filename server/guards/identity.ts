@@ -7,11 +7,11 @@ import type { Config } from '../config/config.ts'
 import { UnauthenticatedError } from '../errors.ts'
 import { createLogger, type Logger } from '../logger.ts'
 import { insert, userColumns, userOf, type UserRow } from '../storage/rows.ts'
-import { isUniqueViolation, type Sql, type Storage, type Tx } from '../storage/storage.ts'
+import { isUniqueViolation, toDate, type Sql, type Storage, type Tx } from '../storage/storage.ts'
 import type { Topics } from '../topics.ts'
 import { isApiKey, usedEveryMs, verifyApiKey } from './apiKeys.ts'
 import { ProviderKeys } from './providerKeys.ts'
-import { Revocations, trustedForMs, type Credential } from './revocations.ts'
+import { accountOf, Revocations, trustedForMs, type Credential } from './revocations.ts'
 import type { Scope } from './scopes.ts'
 import { readSecret } from './secret.ts'
 import { isUuid } from './uuid.ts'
@@ -25,9 +25,12 @@ export interface Verified {
   credential: Credential
 }
 
+type Claims = Pick<UserRow, 'subject' | 'name' | 'isAdmin'>
+
 const guestDays = 30
 const maxTokenCharacters = 8192
 const maxNameCharacters = 255
+const maxLooks = 3
 /** The end of the year 9999, beyond which dates are not the same everywhere. */
 const maxTimeSeconds = 253_402_300_799
 
@@ -108,7 +111,7 @@ export class Identity {
     const key = hash('sha256', token, 'base64')
     const known = this.#verified.get(key)
     if (known && !this.#isWithdrawn(known.credential)) {
-      if (this.#revocations.has(known.credential.id)) throw revoked()
+      if (this.#revocations.has(known.credential)) throw revoked()
       if (known.expiresAt.getTime() > Date.now()) return known
       this.#verified.delete(key)
       throw new UnauthenticatedError('The token has expired. Sign in again.')
@@ -118,7 +121,7 @@ export class Identity {
       ? await verifyApiKey(this.#storage, token, (user) => this.#asTheSettingsSay(user))
       : await this.#verifyToken(token)
     // learned of while it was looked up
-    if (this.#revocations.has(verified.credential.id)) throw revoked()
+    if (this.#revocations.has(verified.credential)) throw revoked()
     this.#verified.set(key, verified, isKey ? { ttl: usedEveryMs } : {})
     return verified
   }
@@ -126,6 +129,21 @@ export class Identity {
   /** Ends a token or key on every node, with all that is open by it, once the transaction is committed. */
   async revoke(tx: Tx, credentialId: string, expiresAt: Date): Promise<void> {
     await this.#revocations.revoke(tx, credentialId, expiresAt)
+  }
+
+  /**
+   * Ends all tokens and keys of a user, for good, with all that is open by them, once the transaction is committed. A
+   * token that their identity provider makes later is one of a new account.
+   */
+  async endAccount(tx: Tx, { id, subject }: Pick<UserRow, 'id' | 'subject'>): Promise<void> {
+    const now = new Date()
+    await tx.run(
+      `INSERT INTO deleted_accounts (subject_hash, user_id, deleted_at) VALUES (?, ?, ?)
+       ON CONFLICT (subject_hash) DO UPDATE SET user_id = excluded.user_id, deleted_at = excluded.deleted_at`,
+      [hash('sha256', subject), id, now],
+    )
+    // for those who trust them yet; whoever looks them up anew finds the row above
+    await this.#revocations.revoke(tx, accountOf(id), new Date(now.getTime() + 2 * trustedForMs))
   }
 
   /** Whether the settings make an admin of them. */
@@ -140,14 +158,19 @@ export class Identity {
 
   async #verifyToken(token: string): Promise<Verified> {
     const { payload, signedBy } = await this.#check(token)
-    const credential = { id: credentialOf(token, payload), signedBy }
-    if (await this.#revocations.isRevoked(credential.id)) throw revoked()
+    const id = credentialOf(token, payload)
+    if (await this.#revocations.isRevoked(id)) throw revoked()
+    const claims = this.#claims(payload)
+    let user: UserRow | undefined
+    // once more where the account was named or deleted between two looks at it
+    for (let look = 0; !user && look < maxLooks; look++) user = await this.#userOf(claims, payload.iat ?? 0)
+    if (!user) throw revoked()
     const endSeconds = Math.min(payload.exp! + this.#config.authClockSkewSeconds, maxTimeSeconds)
     return {
-      user: this.#asTheSettingsSay(await this.#user(this.#claims(payload))),
+      user: this.#asTheSettingsSay(user),
       expiresAt: new Date(endSeconds * 1000),
       scopes: null,
-      credential,
+      credential: { id, account: accountOf(user.id), signedBy },
     }
   }
 
@@ -173,7 +196,7 @@ export class Identity {
   }
 
   /** What we take from a token, in a form that can be stored. */
-  #claims({ sub, name, admin }: JWTPayload): Pick<UserRow, 'subject' | 'name' | 'isAdmin'> {
+  #claims({ sub, name, admin }: JWTPayload): Claims {
     if (typeof sub !== 'string' || sub === '' || [...sub].length > 255 || !sub.isWellFormed() || sub.includes('\0')) {
       throw refused()
     }
@@ -191,20 +214,35 @@ export class Identity {
     return this.isNamedAdmin(user) ? { ...user, isAdmin: true } : user
   }
 
-  /** The token's user as it says; made at first sight, and changed where the token says otherwise than the last one. */
-  async #user({ subject, name, isAdmin }: Pick<UserRow, 'subject' | 'name' | 'isAdmin'>): Promise<UserRow> {
+  /**
+   * The token's user as it says; made at first sight, and changed where the token says otherwise than the last one, but for
+   * a name that they gave themselves. Undefined where that changed meanwhile.
+   * @throws UnauthenticatedError for a token from before the account was deleted
+   */
+  async #userOf(claims: Claims, issuedAtSeconds: number): Promise<UserRow | undefined> {
+    const { subject, isAdmin } = claims
+    const deletedAt = await deletionOf(this.#storage.read, subject)
+    if (deletedAt && issuedAtSeconds * 1000 <= deletedAt.getTime())
+      throw new UnauthenticatedError('The account of this token was deleted.')
     const found = await findUser(this.#storage.read, subject)
-    if (found && found.name === name && found.isAdmin === isAdmin) return found
-    if (found) {
-      await this.#storage.transaction((tx) =>
-        tx.run(`UPDATE users SET name = ?, is_admin = ? WHERE id = ?`, [name, isAdmin, found.id]),
-      )
-      return { ...found, name, isAdmin }
-    }
-    const user = {
-      id: isUuid(subject) ? subject : randomUUIDv7(),
+    if (!found) return this.#newUser(claims, deletedAt)
+    const name = found.isNameChosen ? found.name : claims.name
+    if (found.name === name && found.isAdmin === isAdmin) return found
+    const changed = await this.#storage.transaction((tx) =>
+      tx.run(`UPDATE users SET name = ?, is_admin = ? WHERE id = ? AND subject = ? AND is_name_chosen = ?`, [
+        ...[name, isAdmin, found.id, subject, found.isNameChosen],
+      ]),
+    )
+    return changed > 0 ? { ...found, name, isAdmin } : undefined
+  }
+
+  async #newUser({ subject, name, isAdmin }: Claims, deletedAt: Date | undefined): Promise<UserRow | undefined> {
+    const user: UserRow = {
+      // the id of a deleted account stays that of whoever said what it said
+      id: isUuid(subject) && !deletedAt ? subject : randomUUIDv7(),
       subject,
       name,
+      isNameChosen: false,
       isAdmin,
       createdAt: new Date(),
       lastSeenAt: null,
@@ -212,6 +250,7 @@ export class Identity {
     try {
       return await this.#storage.transaction(async (tx) => {
         const first = await findUser(tx, subject)
+        if (!first && (await deletionOf(tx, subject))?.getTime() !== deletedAt?.getTime()) return undefined
         if (!first) await insert(tx, 'users', user)
         return first ?? user
       })
@@ -222,6 +261,13 @@ export class Identity {
       return first
     }
   }
+}
+
+async function deletionOf(sql: Sql, subject: string): Promise<Date | undefined> {
+  const [row] = await sql.all(`SELECT deleted_at AS "deletedAt" FROM deleted_accounts WHERE subject_hash = ?`, [
+    hash('sha256', subject),
+  ])
+  return row && toDate(row.deletedAt)
 }
 
 async function findUser(sql: Sql, subject: string): Promise<UserRow | undefined> {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { Bus, Unsubscribe } from '../bus/bus.ts'
 import type { Logger } from '../logger.ts'
 import type { Storage, Tx } from '../storage/storage.ts'
@@ -7,6 +8,8 @@ import type { Topics } from '../topics.ts'
 export interface Credential {
   /** SHA-256 in hex, of what identifies the token or key. */
   readonly id: string
+  /** `accountOf` of its user: what ends all that is theirs. */
+  readonly account: string
   /** Thumbprint of the identity provider's key that signed it; null where another key did. */
   readonly signedBy: string | null
 }
@@ -15,6 +18,9 @@ interface Open {
   readonly credential: Credential
   readonly end: () => void
 }
+
+/** What stands for all tokens and keys of a user, among the ids of single ones. */
+export const accountOf = (userId: string): string => hash('sha256', `account ${userId}`)
 
 /** For as long at most a token counts as verified without a look at the database. */
 export const trustedForMs = 300_000
@@ -76,42 +82,48 @@ export class Revocations {
   }
 
   /** Whether this node knows that it was revoked, in the time for which it may have been trusted. */
-  has(credential: string): boolean {
-    return this.#recent.has(credential)
+  has({ id, account }: Pick<Credential, 'id' | 'account'>): boolean {
+    return this.#recent.has(id) || this.#recent.has(account)
   }
 
   /** The same, by the database as well. */
   async isRevoked(credential: string): Promise<boolean> {
-    if (this.has(credential)) return true
+    if (this.#recent.has(credential)) return true
     const found = await this.#storage.read.all(`SELECT 1 FROM revoked_tokens WHERE credential = ?`, [credential])
     // or while that was read
-    return found.length > 0 || this.has(credential)
+    return found.length > 0 || this.#recent.has(credential)
   }
 
   /** Calls back once, when what a connection was opened by ends before its time; at once where it has. Returns what calls it off. */
   watch(credential: Credential, end: () => void): () => void {
-    if (this.has(credential.id)) {
+    if (this.has(credential)) {
       end()
       return () => undefined
     }
     const mine: Open = { credential, end }
-    let open = this.#open.get(credential.id)
-    if (!open) this.#open.set(credential.id, (open = new Set()))
-    open.add(mine)
-    return () => {
-      open.delete(mine)
-      if (open.size === 0 && this.#open.get(credential.id) === open) this.#open.delete(credential.id)
+    for (const key of [credential.id, credential.account]) {
+      let open = this.#open.get(key)
+      if (!open) this.#open.set(key, (open = new Set()))
+      open.add(mine)
     }
+    return () => this.#forget(mine)
+  }
+
+  /** @returns whether it was open until now */
+  #forget(mine: Open): boolean {
+    let wasOpen = false
+    for (const key of [mine.credential.id, mine.credential.account]) {
+      const open = this.#open.get(key)
+      if (!open?.delete(mine)) continue
+      wasOpen = true
+      if (open.size === 0) this.#open.delete(key)
+    }
+    return wasOpen
   }
 
   /** Ends what is open by credentials that meet a condition. */
   endWhere(isOver: (credential: Credential) => boolean): void {
-    for (const open of [...this.#open.values()])
-      for (const { credential, end } of [...open]) {
-        if (!isOver(credential)) continue
-        this.#open.delete(credential.id)
-        end()
-      }
+    for (const open of [...this.#open.values()]) this.#end([...open].filter(({ credential }) => isOver(credential)))
   }
 
   #learn(credential: string): void {
@@ -121,9 +133,11 @@ export class Revocations {
       this.#recent.delete(known)
     }
     this.#recent.set(credential, now)
-    const open = this.#open.get(credential)
-    this.#open.delete(credential)
-    for (const { end } of open ?? []) end()
+    this.#end([...(this.#open.get(credential) ?? [])])
+  }
+
+  #end(open: readonly Open[]): void {
+    for (const one of open) if (this.#forget(one)) one.end()
   }
 
   #lookSoon(isWell: boolean): void {
@@ -146,7 +160,7 @@ export class Revocations {
     )
     for (const { seq, credential } of found) {
       this.#lastSeq = seq
-      if (!this.has(credential)) this.#learn(credential)
+      if (!this.#recent.has(credential)) this.#learn(credential)
     }
   }
 

@@ -90,6 +90,14 @@ export class Presence {
     }
   }
 
+  /** Shows those who follow a session of theirs that they are called otherwise now. */
+  renamed(userId: string): void {
+    this.#inTurn('a name could not be told', async () => {
+      const isOnline = (await this.onlineAmong([userId])).has(userId)
+      if (!this.#isStopped) this.#bus.publish('presence', 'all', { userId, isOnline })
+    })
+  }
+
   /** Which of these people are connected. */
   async onlineAmong(userIds: readonly string[]): Promise<Set<string>> {
     const elsewhere = await this.#directory.elsewhere(userIds).catch(() => new Set<string>())

@@ -3,11 +3,11 @@ import { z } from 'zod'
 import type { Context } from '../context.ts'
 import type { ApiKey } from '../entities/apiKey.ts'
 import { ForbiddenError, NotFoundError } from '../errors.ts'
-import { requireViewer } from '../guards/access.ts'
+import { requireAccount, requirePerson, requireViewer } from '../guards/access.ts'
 import { makeKey } from '../guards/apiKeys.ts'
 import { isUuid } from '../guards/uuid.ts'
 import { scopes, type Scope } from '../guards/scopes.ts'
-import { insert, type UserRow } from '../storage/rows.ts'
+import { insert } from '../storage/rows.ts'
 import { toDate, toDateOrNull, toJson, type Row } from '../storage/storage.ts'
 import { audit } from './audit.ts'
 import { parse, writtenText } from './validation.ts'
@@ -54,7 +54,7 @@ export async function createApiKey(
   input: CreateApiKeyInput,
 ): Promise<{ key: string; apiKey: ApiKeyRow }> {
   const startedAt = performance.now()
-  const viewer = requirePerson(ctx)
+  const viewer = requirePerson(ctx, onlyPersons)
   const parsed = parse(keySchema, input)
   if (parsed.scopes.includes('admin') && !viewer.isAdmin)
     throw new ForbiddenError('Only admins can make a key with the scope ADMIN.')
@@ -74,6 +74,7 @@ export async function createApiKey(
   await ctx.storage.transaction(async (tx) => {
     // two at once are counted one after the other
     await tx.all(`SELECT id FROM users WHERE id = ? ${ctx.storage.dialect.forUpdate}`, [viewer.id])
+    await requireAccount(tx, viewer.id)
     const kept = await tx.all(`SELECT id FROM api_keys WHERE user_id = ? AND revoked_at IS NULL`, [viewer.id])
     if (kept.length >= ctx.config.maxApiKeysPerUser)
       throw new ForbiddenError(`You have ${kept.length} API keys, and may have no more. Revoke one first.`)
@@ -89,7 +90,7 @@ export async function createApiKey(
  */
 export async function revokeApiKey(ctx: Context, { id }: { id: string }): Promise<{ apiKey: ApiKeyRow }> {
   const startedAt = performance.now()
-  const viewer = requirePerson(ctx)
+  const viewer = requirePerson(ctx, onlyPersons)
   if (!isUuid(id)) throw notFound()
   const now = new Date()
   const apiKey = await ctx.storage.transaction(async (tx) => {
@@ -108,12 +109,7 @@ export async function revokeApiKey(ctx: Context, { id }: { id: string }): Promis
   return { apiKey }
 }
 
-/** A key that leaks must not outlive itself in others, nor take those away that are still needed. */
-function requirePerson(ctx: Context): UserRow {
-  const viewer = requireViewer(ctx)
-  if (ctx.scopes) throw new ForbiddenError('An API key makes and revokes no keys. Use a token of your own.')
-  return viewer
-}
+const onlyPersons = 'An API key makes and revokes no keys. Use a token of your own.'
 
 const notFound = () => new NotFoundError('You have no such API key.')
 

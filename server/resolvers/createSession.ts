@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { Context } from '../context.ts'
 import type { GenerationSettings } from '../entities/session.ts'
-import { requireViewer } from '../guards/access.ts'
+import { requireAccount, requireViewer } from '../guards/access.ts'
 import { isUniqueViolation } from '../storage/storage.ts'
 import { audit } from './audit.ts'
 import { idTaken, requireFreeId } from './freeId.ts'
@@ -57,6 +57,7 @@ export async function createSession(ctx: Context, input: CreateSessionInput): Pr
       await insert(tx, 'sessions', { ...session })
       await ctx.log.create(tx, id)
       await insert(tx, 'participants', { sessionId: id, userId: viewer.id, role: 'OWNER', joinedAt: now })
+      await requireAccount(tx, viewer.id)
       await audit(tx, ctx, { action: 'createSession', sessionId: id, startedAt })
       tellViewer(tx, ctx, viewer.id, { kind: 'SessionListed', sessionId: id })
     })

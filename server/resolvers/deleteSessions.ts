@@ -20,7 +20,7 @@ export async function deleteSessions(ctx: Context, input: { sessionIds: string[]
   const ids = [...new Set(sessionIds.map((id) => id.toLowerCase()))]
   await requireOwn(ctx, ids, viewer.id)
   await stopGenerations(ctx, ids)
-  await remove(ctx, ids, { startedAt, action: 'deleteSessions', onlyEmpty: false })
+  await remove(ctx, ids, viewer.id, { startedAt, action: 'deleteSessions' })
   return { sessionIds: ids }
 }
 
@@ -34,7 +34,21 @@ export async function deleteEmptySessions(ctx: Context): Promise<{ sessionIds: s
   )
   const ids = rows.map(({ id }) => id)
   if (ids.length === 0) return { sessionIds: [] }
-  return { sessionIds: await remove(ctx, ids, { startedAt, action: 'deleteEmptySessions', onlyEmpty: true }) }
+  return { sessionIds: await remove(ctx, ids, viewer.id, { startedAt, action: 'deleteEmptySessions' }) }
+}
+
+/** Deletes, a hundred at a time, all that the viewer owns, after stopping what runs in it. */
+export async function deleteOwnSessions(ctx: Context, viewerId: string, startedAt: number): Promise<void> {
+  for (;;) {
+    const rows = await ctx.storage.read.all<{ id: string }>(
+      `SELECT id FROM sessions WHERE owner_id = ? ORDER BY id LIMIT ${limit}`,
+      [viewerId],
+    )
+    if (rows.length === 0) return
+    const ids = rows.map(({ id }) => id)
+    await stopGenerations(ctx, ids)
+    await remove(ctx, ids, viewerId, { startedAt, action: 'deleteViewer' })
+  }
 }
 
 /** @throws NotFoundError where the viewer may not read one of them, ForbiddenError where they don't own one */
@@ -65,13 +79,19 @@ async function stopGenerations(ctx: Context, sessionIds: string[]): Promise<void
   )
 }
 
+type Deletion = 'deleteSessions' | 'deleteEmptySessions' | 'deleteViewer'
+
+/** @throws ForbiddenError where one that was to go was handed over meanwhile */
 async function remove(
   ctx: Context,
   wanted: string[],
-  { onlyEmpty, ...action }: { onlyEmpty: boolean; action: string; startedAt: number },
+  ownerId: string,
+  action: { action: Deletion; startedAt: number },
 ): Promise<string[]> {
   return ctx.storage.transaction(async (tx) => {
-    const ids = await lockForDeletion(tx, ctx, wanted, onlyEmpty)
+    const found = await lockForDeletion(tx, ctx, wanted, action.action === 'deleteEmptySessions')
+    const ids = found.filter((session) => session.ownerId === ownerId).map(({ id }) => id)
+    if (action.action === 'deleteSessions' && ids.length < found.length) requireRole('MEMBER', 'deleteSessions')
     if (ids.length === 0) return []
     for (const id of ids) {
       await audit(tx, ctx, { ...action, sessionId: id })
@@ -85,7 +105,12 @@ async function remove(
 }
 
 /** Those of the sessions that are still there. */
-async function lockForDeletion(tx: Tx, ctx: Context, wanted: string[], onlyEmpty: boolean): Promise<string[]> {
+async function lockForDeletion(
+  tx: Tx,
+  ctx: Context,
+  wanted: string[],
+  onlyEmpty: boolean,
+): Promise<{ id: string; ownerId: string }[]> {
   const { dialect } = ctx.storage
   const list = dialect.list(wanted)
   // Generations before logs, as whoever stores deltas locks them: else the two could wait for each other for ever.
@@ -98,9 +123,8 @@ async function lockForDeletion(tx: Tx, ctx: Context, wanted: string[], onlyEmpty
     [list],
   )
   // read only now: a session that was empty may have got its first message until the lock was there
-  const rows = await tx.all<{ id: string }>(
-    `SELECT id FROM sessions WHERE ${dialect.isIn('id')} ${onlyEmpty ? 'AND message_count = 0' : ''}`,
+  return tx.all(
+    `SELECT id, owner_id AS "ownerId" FROM sessions WHERE ${dialect.isIn('id')} ${onlyEmpty ? 'AND message_count = 0' : ''}`,
     [list],
   )
-  return rows.map(({ id }) => id)
 }

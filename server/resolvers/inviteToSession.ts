@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUIDv7 } from 'node:crypto'
 import { z } from 'zod'
 import type { Context } from '../context.ts'
 import type { ParticipantRole } from '../entities/participant.ts'
-import { requireSession, requireViewer } from '../guards/access.ts'
+import { requireSession, requireStill, requireViewer } from '../guards/access.ts'
 import { audit } from './audit.ts'
 import { insert } from '../storage/rows.ts'
 import { lockSession } from './session.ts'
@@ -47,6 +47,7 @@ export async function inviteToSession(
   const id = randomUUIDv7()
   await ctx.storage.transaction(async (tx) => {
     const { lastSeq } = await lockSession(tx, ctx, session.id)
+    await requireStill(tx, viewer.id, session.id, 'inviteToSession')
     await insert(tx, 'invitations', {
       id,
       sessionId: session.id,

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts'
 import type { ParticipantRole } from '../entities/participant.ts'
 import { ForbiddenError, NotFoundError } from '../errors.ts'
-import { requireSession, requireViewer } from '../guards/access.ts'
+import { requireAccount, requireSession, requireViewer } from '../guards/access.ts'
 import { toDate, type Tx } from '../storage/storage.ts'
 import { audit } from './audit.ts'
 import { hashInvitation } from './inviteToSession.ts'
@@ -83,6 +83,7 @@ async function join(tx: Tx, ctx: Context, invitation: Invitation, userId: string
     await tx.run(`UPDATE participants SET role = ? WHERE session_id = ? AND user_id = ?`, [role, sessionId, userId])
   } else {
     await insert(tx, 'participants', { sessionId, userId, role, joinedAt: new Date() })
+    await requireAccount(tx, userId)
   }
   const kind = before ? 'ParticipantChanged' : 'ParticipantJoined'
   await ctx.log.append(tx, sessionId, [{ kind, subjectId: userId, role }])

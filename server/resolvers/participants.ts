@@ -1,11 +1,18 @@
 import type { Context } from '../context.ts'
 import type { ParticipantRole } from '../entities/participant.ts'
 import { ForbiddenError, InvalidInputError, NotFoundError } from '../errors.ts'
-import { requireSession, requireViewer } from '../guards/access.ts'
+import { requireSession, requireStill, requireViewer } from '../guards/access.ts'
 import type { SessionEvent } from '../log/event.ts'
 import type { Tx } from '../storage/storage.ts'
 import { audit } from './audit.ts'
-import { participantColumns, participantOf, type ParticipantRow, type SessionRow } from '../storage/rows.ts'
+import {
+  participantColumns,
+  participantOf,
+  sessionColumns,
+  sessionOf,
+  type ParticipantRow,
+  type SessionRow,
+} from '../storage/rows.ts'
 import { lockSession } from './session.ts'
 import { isUuid } from './validation.ts'
 import { tellViewer, tellViewers } from './viewerEvents.ts'
@@ -16,7 +23,7 @@ export async function leaveSession(ctx: Context, input: { sessionId: string }): 
   const viewer = requireViewer(ctx)
   const { session } = await requireSession(ctx, input.sessionId, 'leaveSession')
   await ctx.storage.transaction(async (tx) => {
-    await takeOut(tx, ctx, session.id, viewer.id)
+    await takeOut(tx, ctx, session.id, viewer.id, 'leaveSession')
     await audit(tx, ctx, { action: 'leaveSession', sessionId: session.id, subjectId: viewer.id, startedAt })
   })
   return { sessionId: session.id }
@@ -31,9 +38,10 @@ export async function removeParticipant(
   const viewer = requireViewer(ctx)
   const { session } = await requireSession(ctx, input.sessionId, 'removeParticipant')
   const userId = participantId(input.userId)
-  if (userId === viewer.id) throw new ForbiddenError("An owner can't be removed from their session; delete it instead.")
+  if (userId === viewer.id)
+    throw new ForbiddenError("An owner can't be removed from their session; hand it over, or delete it.")
   await ctx.storage.transaction(async (tx) => {
-    await decided(tx, session.id, userId, await takeOut(tx, ctx, session.id, userId))
+    await decided(tx, session.id, userId, await takeOut(tx, ctx, session.id, userId, 'removeParticipant'))
     await audit(tx, ctx, { action: 'removeParticipant', sessionId: session.id, subjectId: userId, startedAt })
   })
   return { session }
@@ -55,9 +63,10 @@ export async function changeParticipantRole(
   if (userId === viewer.id) throw new ForbiddenError("An owner's role can't be changed.")
   return ctx.storage.transaction(async (tx) => {
     await lockSession(tx, ctx, session.id)
+    await requireStill(tx, viewer.id, session.id, 'changeParticipantRole')
     const before = await read(tx, session.id, userId)
     if (before.role === role) return { participant: before }
-    await tx.run(`UPDATE participants SET role = ? WHERE session_id = ? AND user_id = ?`, [role, session.id, userId])
+    await giveRole(tx, session.id, userId, role)
     const [event] = await ctx.log.append(tx, session.id, [{ kind: 'ParticipantChanged', subjectId: userId, role }])
     await decided(tx, session.id, userId, event!)
     await audit(tx, ctx, { action: 'changeParticipantRole', sessionId: session.id, subjectId: userId, startedAt })
@@ -65,6 +74,40 @@ export async function changeParticipantRole(
     return { participant: { ...before, role } }
   })
 }
+
+/** Makes another participant the owner of the viewer's own session, and a member of the viewer. */
+export async function transferSession(
+  ctx: Context,
+  input: { sessionId: string; userId: string },
+): Promise<{ session: SessionRow }> {
+  const startedAt = performance.now()
+  const viewer = requireViewer(ctx)
+  const { session } = await requireSession(ctx, input.sessionId, 'transferSession')
+  const userId = participantId(input.userId)
+  if (userId === viewer.id) throw new InvalidInputError([{ path: ['userId'], message: 'Must be somebody else.' }])
+  return ctx.storage.transaction(async (tx) => {
+    await lockSession(tx, ctx, session.id)
+    await requireStill(tx, viewer.id, session.id, 'transferSession')
+    await read(tx, session.id, userId)
+    const updatedAt = new Date()
+    // in this order: a session has one owner at most
+    await giveRole(tx, session.id, viewer.id, 'MEMBER')
+    await giveRole(tx, session.id, userId, 'OWNER')
+    await tx.run(`UPDATE sessions SET owner_id = ?, updated_at = ? WHERE id = ?`, [userId, updatedAt, session.id])
+    await ctx.log.append(tx, session.id, [
+      { kind: 'ParticipantChanged', subjectId: viewer.id, role: 'MEMBER' },
+      { kind: 'ParticipantChanged', subjectId: userId, role: 'OWNER' },
+      { kind: 'SessionUpdated' },
+    ])
+    await audit(tx, ctx, { action: 'transferSession', sessionId: session.id, subjectId: userId, startedAt })
+    await tellViewers(tx, ctx, session.id, 'SessionChanged')
+    const [row] = await tx.all(`SELECT ${sessionColumns('s')} FROM sessions s WHERE s.id = ?`, [session.id])
+    return { session: sessionOf(row!) }
+  })
+}
+
+const giveRole = (tx: Tx, sessionId: string, userId: string, role: ParticipantRole): Promise<number> =>
+  tx.run(`UPDATE participants SET role = ? WHERE session_id = ? AND user_id = ?`, [role, sessionId, userId])
 
 const unknown = () => new NotFoundError('There is no such participant in this session.')
 
@@ -82,8 +125,19 @@ async function read(tx: Tx, sessionId: string, userId: string): Promise<Particip
   return participantOf(row)
 }
 
-async function takeOut(tx: Tx, ctx: Context, sessionId: string, userId: string): Promise<SessionEvent> {
+/**
+ * Takes someone out of a session, by the viewer's right to do `action`, which is asked for once more: they may have become
+ * its owner, or be it no longer.
+ */
+export async function takeOut(
+  tx: Tx,
+  ctx: Context,
+  sessionId: string,
+  userId: string,
+  action: 'leaveSession' | 'removeParticipant',
+): Promise<SessionEvent> {
   await lockSession(tx, ctx, sessionId)
+  await requireStill(tx, ctx.viewer!.id, sessionId, action)
   const left = await tx.run(`DELETE FROM participants WHERE session_id = ? AND user_id = ?`, [sessionId, userId])
   if (left === 0) throw unknown()
   const [event] = await ctx.log.append(tx, sessionId, [{ kind: 'ParticipantLeft', subjectId: userId }])

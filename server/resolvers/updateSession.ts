@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Context } from '../context.ts'
 import type { GenerationSettings } from '../entities/session.ts'
-import { requireSession } from '../guards/access.ts'
+import { requireSession, requireStill } from '../guards/access.ts'
 import type { Tx } from '../storage/storage.ts'
 import { audit } from './audit.ts'
 import { sessionColumns, sessionOf, type SessionRow } from '../storage/rows.ts'
@@ -40,6 +40,7 @@ export async function updateSession(
 
   return ctx.storage.transaction(async (tx) => {
     await lockSession(tx, ctx, session.id)
+    await requireStill(tx, ctx.viewer!.id, session.id, 'updateSession')
     const before = await read(tx, session.id)
     const after: SessionRow = {
       ...before,

@@ -25,7 +25,7 @@ export interface SignInAsGuestInput {
 const maxCookieCharacters = 4_000
 const cookieForm = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
-const guestSchema = z.object({ name: z.string().trim().pipe(writtenText(100)) })
+export const nameSchema = z.object({ name: z.string().trim().pipe(writtenText(100)) })
 
 /**
  * Makes a user and a token for them.
@@ -40,11 +40,19 @@ export async function signInAsGuest(
   if (ctx.config.auth !== 'guest') {
     throw new ForbiddenError('This server takes no guests. Sign in with its identity provider.')
   }
-  const { name } = parse(guestSchema, input)
+  const { name } = parse(nameSchema, input)
   const cookie = keepInCookie ? requireCookie(ctx, 'keepInCookie') : null
   await ctx.limits.signIn(ctx.address)
   const id = randomUUIDv7()
-  const user: UserRow = { id, subject: id, name, isAdmin: false, createdAt: new Date(), lastSeenAt: null }
+  const user: UserRow = {
+    id,
+    subject: id,
+    name,
+    isNameChosen: false,
+    isAdmin: false,
+    createdAt: new Date(),
+    lastSeenAt: null,
+  }
   await ctx.storage.transaction(async (tx) => {
     await insert(tx, 'users', { ...user })
     await audit(tx, ctx, { action: 'signInAsGuest', subjectId: id, startedAt })

@@ -1,6 +1,6 @@
 import type { ParticipantRole as Role } from '../entities/participant.ts'
 import { ForbiddenError, InvalidInputError, NotFoundError } from '../errors.ts'
-import { changeParticipantRole, leaveSession, removeParticipant } from '../resolvers/participants.ts'
+import { changeParticipantRole, leaveSession, removeParticipant, transferSession } from '../resolvers/participants.ts'
 import type { ParticipantRow, SessionRow } from '../storage/rows.ts'
 import { builder } from './builder.ts'
 import { describedEnum } from './describedEnum.ts'
@@ -124,5 +124,35 @@ builder.mutationField('changeParticipantRole', (t) =>
     description: 'For the owner.',
     args: { input: t.arg({ type: ChangeParticipantRoleInput, required: true, description: 'Whose role, and which.' }) },
     resolve: (_, { input }, ctx) => changeParticipantRole(ctx, input),
+  }),
+)
+
+const TransferSessionInput = builder.inputType('TransferSessionInput', {
+  description: 'What to hand over, and to whom.',
+  fields: (t) => ({
+    sessionId: t.id({ required: true, description: "One of the viewer's own sessions." }),
+    userId: t.id({ required: true, description: 'A participant, of whichever role, other than the viewer.' }),
+  }),
+})
+
+const TransferSessionSuccess = builder.objectRef<{ session: SessionRow }>('TransferSessionSuccess').implement({
+  description: 'The session has another owner.',
+  fields: (t) => ({
+    session: t.expose('session', { type: Session, description: 'The session as it is now.' }),
+  }),
+})
+
+builder.mutationField('transferSession', (t) =>
+  t.field({
+    type: resultUnion('TransferSessionResult', 'What became of `transferSession`.', TransferSessionSuccess, [
+      InvalidInputError,
+      NotFoundError,
+      ForbiddenError,
+    ]),
+    description:
+      'Makes another participant the owner of a session; the viewer stays in it as a member. Only its owner may. Followers ' +
+      'are told by a ParticipantChanged for each of the two.',
+    args: { input: t.arg({ type: TransferSessionInput, required: true, description: 'What, and to whom.' }) },
+    resolve: (_, { input }, ctx) => transferSession(ctx, input),
   }),
 )

@@ -1,5 +1,6 @@
 import type { UserRow } from '../storage/rows.ts'
 import { signIn, signInAsGuest, viewer } from '../resolvers/viewer.ts'
+import { deleteViewer, updateViewer } from '../resolvers/account.ts'
 import { signOut } from '../resolvers/signOut.ts'
 import { ForbiddenError, InvalidInputError, RateLimitedError } from '../errors.ts'
 import { builder } from './builder.ts'
@@ -107,5 +108,60 @@ builder.mutationField('signOut', (t) =>
     description:
       'Ends the token or API key that it is asked with, everywhere, and within a second whatever is open by it. Other tokens of the viewer go on. A guest has no other way back in than their token.',
     resolve: (_source, _args, ctx) => signOut(ctx),
+  }),
+)
+
+const UpdateViewerInput = builder.inputType('UpdateViewerInput', {
+  description: 'What the viewer shall be called.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'What others shall see you called: 1 to 100 characters.' }),
+  }),
+})
+
+const UpdateViewerSuccess = builder.objectRef<{ viewer: UserRow }>('UpdateViewerSuccess').implement({
+  description: 'The viewer has the name, in all their sessions.',
+  fields: (t) => ({ viewer: t.expose('viewer', { type: User, description: 'The viewer as they are now.' }) }),
+})
+
+builder.mutationField('updateViewer', (t) =>
+  t.field({
+    type: resultUnion('UpdateViewerResult', 'What became of `updateViewer`.', UpdateViewerSuccess, [
+      InvalidInputError,
+      RateLimitedError,
+    ]),
+    description:
+      "Gives the viewer another name, as others see it. From then on the name in their tokens doesn't count any more.",
+    args: { input: t.arg({ type: UpdateViewerInput, required: true, description: 'What to be called.' }) },
+    resolve: (_, { input }, ctx) => updateViewer(ctx, input),
+  }),
+)
+
+const DeleteViewerInput = builder.inputType('DeleteViewerInput', {
+  description: 'Whose account to delete: the viewer says it once more.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: "The account's name as it is now, to be sure." }),
+  }),
+})
+
+const DeleteViewerSuccess = builder.objectRef<{ userId: string }>('DeleteViewerSuccess').implement({
+  description: 'The account is gone.',
+  fields: (t) => ({ userId: t.exposeID('userId', { description: 'Whose account it was.' }) }),
+})
+
+builder.mutationField('deleteViewer', (t) =>
+  t.field({
+    type: resultUnion(
+      'DeleteViewerResult',
+      'InvalidInputError where the name is not that of the account, ForbiddenError where an API key asks.',
+      DeleteViewerSuccess,
+      [InvalidInputError, ForbiddenError],
+    ),
+    description:
+      "For a person, not for an API key: deletes the viewer's account and the sessions that they own, with everything in " +
+      "them, and takes them out of all others. What they said in others' sessions stays, under the name `Deleted user`. All " +
+      'their tokens and API keys end, and within a second whatever is open by them. To keep a session, hand it over by ' +
+      '`transferSession` before.',
+    args: { input: t.arg({ type: DeleteViewerInput, required: true, description: 'The name once more.' }) },
+    resolve: (_, { input }, ctx) => deleteViewer(ctx, input),
   }),
 )

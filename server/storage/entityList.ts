@@ -1,5 +1,6 @@
 import { ApiKeyEntity } from '../entities/apiKey.ts'
 import { AuditEntryEntity } from '../entities/auditEntry.ts'
+import { DeletedAccountEntity } from '../entities/deletedAccount.ts'
 import { GenerationEntity } from '../entities/generation.ts'
 import { InvitationEntity } from '../entities/invitation.ts'
 import { MessageEntity } from '../entities/message.ts'
@@ -26,4 +27,5 @@ export const entityList = [
   AuditEntryEntity,
   ApiKeyEntity,
   RevokedTokenEntity,
+  DeletedAccountEntity,
 ]

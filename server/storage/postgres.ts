@@ -6,6 +6,7 @@ import { withoutPassword } from '../config/config.ts'
 import { ConfigError } from '../config/configError.ts'
 import { orAway } from './databaseAway.ts'
 import { entityList } from './entityList.ts'
+import { Accounts } from './migrations/postgres/0008-accounts.ts'
 import { Initial } from './migrations/postgres/0001-initial.ts'
 import { Secrets } from './migrations/postgres/0002-secrets.ts'
 import { Credentials } from './migrations/postgres/0003-credentials.ts'
@@ -147,6 +148,7 @@ export async function openPostgres(url: string, timeoutMs: number): Promise<Stor
         { name: '0004-owner-decisions', class: OwnerDecisions },
         { name: '0005-audit', class: Audit },
         { name: '0006-finish-reason', class: FinishReason },
+        { name: '0008-accounts', class: Accounts },
       ],
       snapshot: false,
       silent: true,

@@ -56,12 +56,13 @@ function columns(...names: string[]): (table: string, prefix?: string) => string
   }
 }
 
-export const userColumns = columns('id', 'subject', 'name', 'isAdmin', 'createdAt', 'lastSeenAt')
+export const userColumns = columns('id', 'subject', 'name', 'isNameChosen', 'isAdmin', 'createdAt', 'lastSeenAt')
 
 export const userOf = (row: Row, prefix = ''): UserRow => ({
   id: row[`${prefix}id`] as string,
   subject: row[`${prefix}subject`] as string,
   name: row[`${prefix}name`] as string,
+  isNameChosen: Boolean(row[`${prefix}isNameChosen`]),
   isAdmin: Boolean(row[`${prefix}isAdmin`]),
   createdAt: toDate(row[`${prefix}createdAt`]),
   lastSeenAt: toDateOrNull(row[`${prefix}lastSeenAt`]),

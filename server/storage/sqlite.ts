@@ -7,6 +7,7 @@ import { SqliteDialect } from 'kysely'
 import { ConfigError } from '../config/configError.ts'
 import { DeltaJournal, recoverJournal } from './deltaJournal.ts'
 import { entityList } from './entityList.ts'
+import { Accounts } from './migrations/sqlite/0008-accounts.ts'
 import { Initial } from './migrations/sqlite/0001-initial.ts'
 import { Credentials } from './migrations/sqlite/0003-credentials.ts'
 import { OwnerDecisions } from './migrations/sqlite/0004-owner-decisions.ts'
@@ -161,6 +162,7 @@ export async function openSqlite(url: string): Promise<Storage> {
         { name: '0005-audit', class: Audit },
         { name: '0006-delta-journal', class: DeltaJournalTable },
         { name: '0007-finish-reason', class: FinishReason },
+        { name: '0008-accounts', class: Accounts },
       ],
       snapshot: false,
       silent: true,

@@ -146,4 +146,11 @@ describe.each(['one node', 'two nodes'] as const)('%s on a PostgreSQL that goes 
   )
 })
 
-const unknown = { id: '', name: 'Nobody yet', isAdmin: false, createdAt: new Date(), lastSeenAt: null }
+const unknown = {
+  id: '',
+  name: 'Nobody yet',
+  isNameChosen: false,
+  isAdmin: false,
+  createdAt: new Date(),
+  lastSeenAt: null,
+}

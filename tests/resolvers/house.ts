@@ -9,6 +9,7 @@ import type { User } from '../../server/entities/user.ts'
 import { Generations } from '../../server/generation/generations.ts'
 import { AuditLog } from '../../server/guards/auditLog.ts'
 import { Identity } from '../../server/guards/identity.ts'
+import { accountOf } from '../../server/guards/revocations.ts'
 import { Limits } from '../../server/guards/limits.ts'
 import { createLogger } from '../../server/logger.ts'
 import { Metrics } from '../../server/metrics/metrics.ts'
@@ -83,8 +84,18 @@ export async function openHouse(database: (typeof databases)[number]): Promise<H
   }
   const ctx = (viewer: User | null, address = '127.0.0.1') =>
     createContext(services, {
-      ...{ viewer, expiresAt: viewer && new Date(Date.now() + 3_600_000), scopes: null, address, origin: 'http://house.test' },
-      credential: viewer && { id: createHash('sha256').update(viewer.id).digest('hex'), signedBy: null },
+      ...{
+        viewer,
+        expiresAt: viewer && new Date(Date.now() + 3_600_000),
+        scopes: null,
+        address,
+        origin: 'http://house.test',
+      },
+      credential: viewer && {
+        id: createHash('sha256').update(viewer.id).digest('hex'),
+        account: accountOf(viewer.id),
+        signedBy: null,
+      },
     })
 
   return {
@@ -93,7 +104,15 @@ export async function openHouse(database: (typeof databases)[number]): Promise<H
     ctx,
     async user(name = 'Ada', { isAdmin = false } = {}) {
       const id = randomUUIDv7()
-      const user: User = { id, subject: id, name, isAdmin, createdAt: new Date(), lastSeenAt: null }
+      const user: User = {
+        id,
+        subject: id,
+        name,
+        isNameChosen: false,
+        isAdmin,
+        createdAt: new Date(),
+        lastSeenAt: null,
+      }
       await storage.transaction((tx) => insert(tx, 'users', user))
       return user
     },

@@ -33,6 +33,7 @@ const apiKey = `INSERT INTO api_keys (id, user_id, name, start, key_hash, scopes
   VALUES (?, ?, ?, 'parley_', ?, ?, ?, ?)`
 const hash = 'f'.repeat(64)
 const revoked = `INSERT INTO revoked_tokens (credential, expires_at) VALUES (?, ?)`
+const deleted = `INSERT INTO deleted_accounts (subject_hash, user_id, deleted_at) VALUES (?, ?, ?)`
 
 /** What no code may store, however wrong it is. */
 const refused: Record<string, Wrong> = {
@@ -108,6 +109,10 @@ const refused: Record<string, Wrong> = {
     [randomUUID(), session.ownerId, 'A', 'parley_plain', '["read"]', at, at],
   ],
   'a revoked token that is no hash': () => [revoked, ['a.b.c', at]],
+  'a deleted account under a subject that is no hash': ({ session }) => [
+    deleted,
+    ['ada@example.org', session.ownerId, at],
+  ],
   'negative usage': ({ session }) => [usage, [randomUUID(), randomUUID(), session.ownerId, -1, true, at]],
 }
 
@@ -124,6 +129,7 @@ const tables = [
   'usage_records',
   'api_keys',
   'revoked_tokens',
+  'deleted_accounts',
 ]
 
 describeOnEach('the database', (database) => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { ApiKeyEntity } from '../../server/entities/apiKey.ts'
 import { AuditEntryEntity } from '../../server/entities/auditEntry.ts'
+import { DeletedAccountEntity } from '../../server/entities/deletedAccount.ts'
 import { GenerationEntity } from '../../server/entities/generation.ts'
 import { InvitationEntity } from '../../server/entities/invitation.ts'
 import { MessageEntity } from '../../server/entities/message.ts'
@@ -45,6 +46,7 @@ describeOnEach('the schema', (database) => {
           id: userId,
           subject: 'auth0|1',
           name: 'Ada',
+          isNameChosen: true,
           isAdmin: true,
           createdAt: now,
           lastSeenAt: now,
@@ -154,6 +156,7 @@ describeOnEach('the schema', (database) => {
           ...{ createdAt: now, expiresAt: now, lastUsedAt: null, revokedAt: now },
         }),
       )
+      await create(em.create(DeletedAccountEntity, { subjectHash: 'c'.repeat(64), userId, deletedAt: now }))
       await tx.run('INSERT INTO revoked_tokens (credential, expires_at) VALUES (?, ?)', ['b'.repeat(64), now])
       await tx.run('INSERT INTO session_logs (session_id, last_seq) VALUES (?, 1)', [sessionId])
     })
@@ -177,7 +180,10 @@ describeOnEach('the schema', (database) => {
     const plain = async (entity: (typeof entityList)[number]): Promise<object[]> =>
       (await em.find(entity as typeof UserEntity, {})).map((found) => ({ ...found }))
     expect(await plain(UserEntity)).toEqual([
-      { id: userId, subject: 'auth0|1', name: 'Ada', isAdmin: true, createdAt: now, lastSeenAt: now },
+      {
+        ...{ id: userId, subject: 'auth0|1', name: 'Ada', isNameChosen: true, isAdmin: true },
+        ...{ createdAt: now, lastSeenAt: now },
+      },
     ])
     expect(await plain(SessionEntity)).toMatchObject([
       { id: sessionId, isTitleSet: true, isArchived: false, settings, metadata, messageCount: 1, lastActiveAt: now },
@@ -197,6 +203,7 @@ describeOnEach('the schema', (database) => {
     expect(await plain(ApiKeyEntity)).toMatchObject([
       { start: 'parley_abc', scopes: ['read', 'admin'], expiresAt: now, lastUsedAt: null, revokedAt: now },
     ])
+    expect(await plain(DeletedAccountEntity)).toEqual([{ subjectHash: 'c'.repeat(64), userId, deletedAt: now }])
     expect(await plain(RevokedTokenEntity)).toEqual([{ seq: 1, credential: 'b'.repeat(64), expiresAt: now }])
     expect(await plain(SessionEventEntity)).toEqual([
       {

@@ -11,7 +11,16 @@ const nameOf = async ({ storage }: TestStorage, id: string): Promise<unknown> =>
 const rename = (tx: Tx, id: string, name: string) => tx.run('UPDATE users SET name = ? WHERE id = ?', [name, id])
 const newUser = (of: object = {}) => {
   const id = randomUUID()
-  return { id, subject: id, name: 'Ada', isAdmin: false, createdAt: new Date(), lastSeenAt: null, ...of }
+  return {
+    id,
+    subject: id,
+    name: 'Ada',
+    isNameChosen: false,
+    isAdmin: false,
+    createdAt: new Date(),
+    lastSeenAt: null,
+    ...of,
+  }
 }
 
 describeOnEach('a transaction', (database) => {

@@ -4,7 +4,7 @@ const tables = [
   ...['users', 'sessions', 'participants', 'owner_decisions', 'invitations'],
   ...['messages', 'generations'],
   ...['session_logs', 'session_events', 'usage_records'],
-  ...['api_keys', 'revoked_tokens'],
+  ...['api_keys', 'revoked_tokens', 'deleted_accounts'],
 ]
 
 /** How many rows each table has; the audit log is left out, which has what was refused as well. */
