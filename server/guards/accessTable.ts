@@ -141,3 +141,18 @@ export const viewerEvents = {
   SessionChanged: 'participants',
   SessionUnlisted: 'former',
 } as const satisfies Record<string, Audience>
+
+/**
+ * What a result shows to a key that may write and not read: what the mutation made or was given, and ids. By field of a
+ * success, as paths below it; of one that is not here the id alone. Whatever else it leads to takes the scope `read`.
+ * Nothing may be here that a repeat of the mutation, or a change of something else, would show of what others wrote.
+ */
+export const shownWithoutRead = {
+  'CreateSessionSuccess.session': ['id', 'createdAt'],
+  'CreateSessionSuccess.edge': ['node.id', 'node.createdAt'],
+  'SendMessageSuccess.sent': ['id', 'content', 'role', 'type', 'metadata', 'createdAt'],
+  'ChangeParticipantRoleSuccess.participant': ['id', 'role'],
+  'SignInAsGuestSuccess.user': ['id', 'name', 'createdAt'],
+  'SignInSuccess.user': ['id', 'name', 'createdAt'],
+  'UpdateViewerSuccess.viewer': ['id', 'name', 'createdAt'],
+} as const satisfies Record<string, readonly string[]>

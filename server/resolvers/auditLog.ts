@@ -40,9 +40,9 @@ export interface AuditLogArgs {
 
 /** What was done and refused, newest first: all of it for admins, what concerns their session for its owner. */
 export async function auditLog(ctx: Context, { filter, ...args }: AuditLogArgs): Promise<Connection<AuditRow>> {
-  await requireAudit(ctx, filter?.sessionId)
+  const since = await requireAudit(ctx, filter?.sessionId)
   const page = parsePage(args, (key) => (isUuid(key) ? key : undefined))
-  const { sql, params } = conditions(parse(z.object({ filter: filterSchema }), { filter: filter ?? {} }).filter)
+  const { sql, params } = conditions(parse(z.object({ filter: filterSchema }), { filter: filter ?? {} }).filter, since)
   // what this node has noted and not stored yet
   await ctx.audit.flush()
   const { read } = ctx.storage
@@ -64,16 +64,23 @@ export async function auditLog(ctx: Context, { filter, ...args }: AuditLogArgs):
   )
 }
 
-/** @throws ForbiddenError, NotFoundError, UnauthenticatedError */
-async function requireAudit(ctx: Context, sessionId: string | null | undefined): Promise<void> {
-  if (maySeeAll(ctx)) return
-  if (sessionId == null) return requireAction(ctx, 'auditLog(all)')
-  await requireSession(ctx, sessionId, 'auditLog')
+/**
+ * From when on the viewer may read; null for always. Entries of a session outlive it, and whoever makes another one under
+ * its id has no business with them.
+ * @throws ForbiddenError, NotFoundError, UnauthenticatedError
+ */
+async function requireAudit(ctx: Context, sessionId: string | null | undefined): Promise<Date | null> {
+  if (maySeeAll(ctx)) return null
+  if (sessionId == null) {
+    requireAction(ctx, 'auditLog(all)')
+    return null
+  }
+  return (await requireSession(ctx, sessionId, 'auditLog')).session.createdAt
 }
 
 const maySeeAll = (ctx: Context): boolean => requireViewer(ctx).isAdmin && (!ctx.scopes || ctx.scopes.includes('admin'))
 
-function conditions(filter: z.infer<typeof filterSchema>): { sql: string; params: Param[] } {
+function conditions(filter: z.infer<typeof filterSchema>, since: Date | null): { sql: string; params: Param[] } {
   const { userId, sessionId, action, outcome, errorCode, from, to } = filter
   const found = ['true']
   const params: Param[] = []
@@ -81,6 +88,7 @@ function conditions(filter: z.infer<typeof filterSchema>): { sql: string; params
     found.push(condition)
     params.push(...values)
   }
+  if (since != null) where('id >= ?', firstAuditId(since))
   if (userId != null) where('user_id = ?', userId)
   if (sessionId != null) where('session_id = ?', sessionId)
   if (action != null) where('action = ?', action)

@@ -83,7 +83,7 @@ builder.queryField('auditLog', (t) =>
   t.field({
     type: connectionType(AuditEntry, 'entries'),
     description:
-      'What was done and what was refused, newest first: everything for admins, what concerns one of their sessions for its owner.',
+      'What was done and what was refused, newest first: everything for admins, what concerns one of their sessions, since it was made, for its owner.',
     args: {
       filter: t.arg({ type: AuditFilter, description: 'Which entries; all where left out.' }),
       first: t.arg.int({ description: 'How many from the start, or after `after`: 0 to 200, 50 where left out.' }),

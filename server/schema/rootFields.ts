@@ -4,6 +4,7 @@ import type { Context } from '../context.ts'
 import { RateLimitedError } from '../errors.ts'
 import { requireAllowed } from '../guards/access.ts'
 import { rootFields, type Row } from '../guards/accessTable.ts'
+import { requireShown } from './resultScope.ts'
 import { auditedMutation, auditedRead, type Resolver } from './audited.ts'
 
 type Field = GraphQLField<unknown, Context>
@@ -17,6 +18,7 @@ const unlimited = new Set(['sendMessage', 'setTyping', 'signInAsGuest', 'signOut
  * 1. `audited`: whatever those below let through or refuse is noted.
  * 2. `closed`: nothing is counted or read for whoever may not. It stands outside of what turns a mutation's errors into
  *    data, so its errors are top-level ones.
+ *    `showing`, for mutations: a key that may only write is shown no more than it wrote.
  * 3. `limited`, for mutations: only those that may be are counted.
  * 4. `readingAnew`, for mutations: right before the field's own, which sees what those before it in the document changed.
  */
@@ -26,7 +28,7 @@ export function guardRootFields(schema: GraphQLSchema): GraphQLSchema {
     field.resolve = auditedRead(field.name, closed(Query[field.name], ownResolver(field)))
   for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
     const resolve = limited(field, readingAnew(ownResolver(field)))
-    field.resolve = auditedMutation(field.name, closed(Mutation[field.name], resolve))
+    field.resolve = auditedMutation(field.name, closed(Mutation[field.name], showing(resolve)))
   }
   // An event's own resolve is left alone: it runs once for each event and each group of followers.
   for (const field of Object.values(schema.getSubscriptionType()?.getFields() ?? {}))
@@ -44,6 +46,14 @@ const closed =
   (row: Row | undefined, resolve: Resolver): Resolver =>
   (source, args, ctx, info) => {
     requireAllowed(ctx, row)
+    return resolve(source, args, ctx, info)
+  }
+
+/** Refuses what a key without the scope "read" asks to be shown of things that it didn't make, before anything is done. */
+const showing =
+  (resolve: Resolver): Resolver =>
+  (source, args, ctx, info) => {
+    if (ctx.scopes && !ctx.scopes.includes('read')) requireShown(info)
     return resolve(source, args, ctx, info)
   }
 

@@ -20,6 +20,10 @@ export const SessionEvent = builder.interfaceRef<Event>('SessionEvent').implemen
   resolveType: ({ kind }) => kind,
 })
 
+/** Of events that pass by. Other events' is never null, which GraphQL minds where one selection asks for both. */
+const maybeParticipant =
+  'Who, as a participant; null where they are none any more. Beside the `participant` of another event it needs an alias, since that is never null.'
+
 const storedKinds: ReadonlySet<string> = new Set(eventKinds)
 
 function eventRef(name: Event['kind']) {
@@ -177,7 +181,7 @@ export const TypingChanged = eventRef('TypingChanged').implement({
     participant: t.field({
       type: Participant,
       nullable: true,
-      description: 'Who, as a participant; null where they are none any more.',
+      description: maybeParticipant,
       resolve: ({ sessionId, subjectId }, _args, ctx) => ctx.loaders.participant(sessionId, subjectId!),
     }),
     isTyping: t.exposeBoolean('isOn', { description: 'Whether they type now.' }),
@@ -197,7 +201,7 @@ eventRef('PresenceChanged').implement({
     participant: t.field({
       type: Participant,
       nullable: true,
-      description: 'Who, as a participant; null where they are none any more.',
+      description: maybeParticipant,
       resolve: ({ sessionId, subjectId }, _args, ctx) => ctx.loaders.participant(sessionId, subjectId!),
     }),
     isOnline: t.exposeBoolean('isOn', { description: 'Whether they have a connection open now.' }),

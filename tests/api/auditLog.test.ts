@@ -104,6 +104,27 @@ describe.each(storageKinds)('the audit log on %s', (storage) => {
   })
 
   describe('to whom it is shown', () => {
+    test('of a session that is deleted is not for whoever makes another one under its id, but still for an admin', async () => {
+      const [owner, member, heir] = [await signIn(app), await signIn(app), await signIn(app)]
+      const id = randomUUID()
+      await createSession(app, owner, { id })
+      await join(app, owner, member, id)
+      await mutate(app, owner, 'updateSession', { sessionId: id, title: 'Before' })
+      await mutate(app, owner, 'deleteSessions', { sessionIds: [id] })
+      expect(await createSession(app, heir, { id })).toBe(id)
+      await mutate(app, heir, 'updateSession', { sessionId: id, title: 'After' })
+      const { edges, totalCount } = await page({ sessionId: id }, heir)
+      expect(edges.map(({ node }) => [node.action, node.userId])).toEqual([
+        ['updateSession', heir.id],
+        ['createSession', heir.id],
+      ])
+      expect(totalCount).toBe(2)
+      expect(await entries({ sessionId: id, from: '2020-01-01T00:00:00Z', userId: owner.id }, heir)).toEqual([])
+      expect((await entries({ sessionId: id, userId: owner.id })).map(({ action }) => action)).toContain(
+        'deleteSessions',
+      )
+    })
+
     test("is everything for an admin, their session's entries for its owner, and nothing for the others", async () => {
       const [owner, member, stranger] = [await signIn(app, 'Owner'), await signIn(app, 'Member'), await signIn(app)]
       const sessionId = await createSession(app, owner)

@@ -115,6 +115,21 @@ describe.each(storageKinds)('the audit log on %s', (storage) => {
       },
       removeParticipant: person(),
       changeParticipantRole: person({ role: 'VIEWER' }),
+      transferSession: person(),
+      updateViewer: {
+        async success() {
+          const by = await signIn(app, 'Renamed')
+          return { input: { name: 'Anew' }, by, about: { subjectId: by.id } }
+        },
+        refusal: async () => ({ input: { name: ' ' } }),
+      },
+      deleteViewer: {
+        async success() {
+          const by = await signIn(app, 'Gone')
+          return { input: { name: 'Gone' }, by, about: { subjectId: by.id } }
+        },
+        refusal: async () => ({ input: { name: 'Somebody else' } }),
+      },
       sendMessage: session((sessionId) => ({ sessionId, content: 'Hello', respond: false })),
       stopGeneration: {
         async success() {

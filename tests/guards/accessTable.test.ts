@@ -66,7 +66,7 @@ describe('the table of access', () => {
 
   test('lets the anonymous do what the contract opens to them, and tells them nothing but UNAUTHENTICATED else', () => {
     const open = rows.filter(([, { rule }]) => rule.anonymous === 'yes').map(([action]) => action)
-    expect(open.sort()).toEqual(['health', 'signIn', 'signInAsGuest', 'viewer'])
+    expect(open.sort()).toEqual(['health', 'server', 'signIn', 'signInAsGuest', 'viewer'])
     for (const [, { rule }] of rows) expect(rule.anonymous).toMatch(/^(yes|UNAUTHENTICATED)$/)
   })
 

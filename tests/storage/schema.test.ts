@@ -217,7 +217,7 @@ describeOnEach('the schema', (database) => {
         createdAt: now,
       },
     ])
-    expect(entityList).toHaveLength(13)
+    expect(entityList).toHaveLength(14)
 
     const [row] = await storage.read.all(`SELECT created_at AS "at", settings FROM sessions WHERE id = ?`, [sessionId])
     expect([toDate(row!.at), toJson(row!.settings)]).toEqual([now, settings])

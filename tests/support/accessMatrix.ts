@@ -40,6 +40,8 @@ export interface World {
   sentId: string
   replyId: string
   generationId: string
+  /** Another session of the same three, that its owner may hand over. */
+  handedOverId: string
   /** An invitation that is used up. */
   invitation: string
   /** What nobody but the participants may be shown: what was said, and ids and names. */
@@ -71,6 +73,10 @@ export async function makeWorld(at: () => Server, unique: string): Promise<World
   })
   await join(at(), owner, member, sessionId)
   await join(at(), owner, viewer, sessionId, 'VIEWER')
+  const handedOverId = await createSession(at(), owner, { title: `${secret} handed over` })
+  await join(at(), owner, member, handedOverId)
+  await join(at(), owner, viewer, handedOverId, 'VIEWER')
+  await send(at(), owner, handedOverId, `${secret} there`, { respond: false })
   const invited = await mutate<{ token: string }>(at(), owner, 'inviteToSession', { sessionId, maxUses: 1 }, 'token')
   await mutate(at(), removed, 'joinSession', { token: invited.token! })
   await mutate(at(), owner, 'removeParticipant', { sessionId, userId: removed.id })
@@ -78,9 +84,19 @@ export async function makeWorld(at: () => Server, unique: string): Promise<World
   const apart = `apart${unique}`
   await send(at(), owner, await createSession(at(), owner, { title: apart }), apart, { respond: false })
   while ((await readMessage(at(), owner, sent.replyId)).status !== 'COMPLETE') await delay(10)
-  const marks = [name, sessionId, sent.sentId, sent.replyId, sent.generationId, owner.id, member.id, viewer.id]
+  const marks = [
+    name,
+    sessionId,
+    handedOverId,
+    sent.sentId,
+    sent.replyId,
+    sent.generationId,
+    owner.id,
+    member.id,
+    viewer.id,
+  ]
   const people = { owner, member, viewer, removed, stranger, admin, anonymous: nobody }
-  return { people, sessionId, ...sent, invitation: invited.token!, words: secret, marks, apart }
+  return { people, sessionId, handedOverId, ...sent, invitation: invited.token!, words: secret, marks, apart }
 }
 
 /** The words of the fake model, whatever it was asked. */
@@ -104,7 +120,17 @@ export interface Attempt extends FullOperation {
 }
 
 /** Changes that nothing else could be tried after. */
-const last = ['changeParticipantRole', 'removeParticipant', 'leaveSession', 'deleteSessions', 'signOut']
+const last = [
+  ...[
+    'updateViewer',
+    'changeParticipantRole',
+    'removeParticipant',
+    'leaveSession',
+    'deleteSessions',
+    'transferSession',
+  ],
+  'signOut',
+]
 
 /** Every row of the table, asked for whole. */
 export function attemptsIn(schema: GraphQLSchema, world: World): Attempt[] {
@@ -118,7 +144,7 @@ export function attemptsIn(schema: GraphQLSchema, world: World): Attempt[] {
         kind,
         field,
         given(world, name!, way),
-        name === 'node' ? (way ?? 'Session') : undefined,
+        name === 'node' || name === 'nodes' ? (way ?? 'Session') : undefined,
       )
       return { action, field: name!, kind, row, ...asked }
     }),
@@ -128,13 +154,15 @@ export function attemptsIn(schema: GraphQLSchema, world: World): Attempt[] {
 
 /** Arguments by their name; `way` is what stands in parentheses in the table. */
 function given(world: World, field: string, way: string | undefined): Record<string, unknown> {
-  const { sessionId, replyId, generationId, people, invitation } = world
+  const { replyId, generationId, people, invitation } = world
+  const sessionId = field === 'transferSession' ? world.handedOverId : world.sessionId
   const ids = { Session: sessionId, Message: replyId, Generation: generationId, User: people.owner.id }
   const [, argument, value] = /^(\w+): (\w+)$/.exec(way ?? '') ?? []
   return {
     ...(field === 'session' && { id: sessionId }),
     ...(field === 'message' && { id: replyId }),
     ...(field === 'node' && { id: ids[(way ?? 'Session') as keyof typeof ids] }),
+    ...(field === 'nodes' && { ids: Object.values(ids) }),
     sessionId,
     sessionIds: [sessionId],
     messageId: replyId,

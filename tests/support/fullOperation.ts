@@ -65,20 +65,33 @@ function selectionOf(schema: GraphQLSchema, type: GraphQLNamedType, path: readon
   const possible = schema.getPossibleTypes(type)
   const errors = possible.filter((one) => one.getInterfaces().some(({ name }) => name === 'Error'))
   const shown = possible.filter((one) => !errors.includes(one))
-  const parts = shown.map((one) => `... on ${one.name} { ${fieldsOf(schema, one, path)} }`)
+  // asked once for all: an implementing type may be stricter about them, and two such can't stand side by side
+  const common = isInterfaceType(type) ? Object.keys(type.getFields()) : []
+  const beside = new Map<string, string>()
+  const parts = shown.map((one) => `... on ${one.name} { __typename ${fieldsOf(schema, one, path, common, beside)} }`)
   if (isUnionType(type) && errors.length > 0) parts.push('... on Error { code message }')
-  if (isInterfaceType(type)) parts.push(...Object.keys(type.getFields()))
-  return `{ __typename ${parts.join(' ')} }`
+  return `{ __typename ${[...parts, ...common].join(' ')} }`
 }
 
-function fieldsOf(schema: GraphQLSchema, type: GraphQLObjectType, path: readonly string[]): string {
+function fieldsOf(
+  schema: GraphQLSchema,
+  type: GraphQLObjectType,
+  path: readonly string[],
+  without: readonly string[] = [],
+  /** Types of the fields that other members of the same union or interface were asked for, by name. */
+  beside = new Map<string, string>(),
+): string {
   const isAgain = path.includes(type.name) || alleys.has(type.name)
   return Object.values(type.getFields())
     .filter((field) => !isAgain || !isCompositeType(getNamedType(field.type)))
+    .filter((field) => !without.includes(field.name))
     .filter((field) => !field.args.some((arg) => isNonNullType(arg.type)))
     .map((field) => {
       const page = field.args.some(({ name }) => name === 'first') ? '(first: 3)' : ''
-      return `${field.name}${page} ${selectionOf(schema, getNamedType(field.type), [...path, type.name])}`
+      const differs = (beside.get(field.name) ?? String(field.type)) !== String(field.type)
+      if (!differs) beside.set(field.name, String(field.type))
+      const alias = differs ? `${field.name}Of${type.name}: ` : ''
+      return `${alias}${field.name}${page} ${selectionOf(schema, getNamedType(field.type), [...path, type.name])}`
     })
     .join(' ')
 }
