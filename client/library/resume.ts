@@ -1,6 +1,7 @@
 import type { GraphQLError } from 'graphql'
 import type { ExecutionResult, Sink } from 'graphql-ws'
 import { fullJitter } from './backoff.ts'
+import { positionAlias } from './position.ts'
 
 /** Where a log goes on that has no such position as was asked for. */
 export interface Resync {
@@ -46,6 +47,8 @@ const finalCodes = new Set<unknown>([
 interface FollowedEvent {
   __typename?: string
   seq?: number | null
+  /** The same, where the document asks for `seq` in fragments. */
+  [positionAlias]?: number | null
   lastSeq?: number
 }
 
@@ -131,9 +134,10 @@ export function follow(
           // Errors beside data, be it null, tell of one event that could not be shown; it has no seq to go on from.
           if (result.errors?.length && result.data === undefined) return failed(result.errors)
           const event = eventOf(result)
-          if (typeof event?.seq === 'number') {
-            if (cursor !== undefined && event.seq <= cursor) return
-            cursor = event.seq
+          const seq = event?.[positionAlias] ?? event?.seq
+          if (typeof seq === 'number') {
+            if (cursor !== undefined && seq <= cursor) return
+            cursor = seq
           }
           if (event && event.__typename !== 'Resync') failures = 0
           if (event?.__typename === 'Resync' && !onResync) cursor = event.lastSeq

@@ -71,7 +71,9 @@ function generate(schema: GraphQLSchema, random: Random): GeneratedOperation {
   const selectField = (field: GraphQLField<unknown, unknown>, depth: number): string => {
     const type = getNamedType(field.type)
     const given = args(field)
-    const needsAlias = given !== '' || random.chance(0.25)
+    // of some events they can be null, of others not, and two such can't stand side by side under one name
+    const differs = ['seq', 'participant'].includes(field.name)
+    const needsAlias = given !== '' || differs || random.chance(0.25)
     const name = needsAlias ? `a${aliases++}: ${field.name}` : field.name
     const inside = isCompositeType(type) ? ` ${selectionSet(type, depth + 1)}` : ''
     return `${name}${given}${directives()}${inside}`
