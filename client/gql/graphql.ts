@@ -10,7 +10,7 @@ export type CreateSessionInput = {
   id?: string | null | undefined;
   /** Anything to keep with it: at most 16 KiB as JSON. */
   metadata?: Record<string, unknown> | null | undefined;
-  /** A model's id; the server's default where left out. */
+  /** Id of a model, as `models` lists it: `provider/model`. The server's default where left out. */
   model?: string | null | undefined;
   /** How the model is to be asked. */
   settings?: GenerationSettingsInput | null | undefined;
@@ -164,7 +164,7 @@ export type SendMessageInput = {
   id?: string | null | undefined;
   /** Anything to keep with it: at most 16 KiB as JSON. */
   metadata?: Record<string, unknown> | null | undefined;
-  /** For this reply alone: a model's id. */
+  /** For this reply alone: id of a model, as `models` lists it. */
   model?: string | null | undefined;
   /** The message that this one follows, in the same session, else NotFoundError; the newest where left out. */
   parentId?: string | null | undefined;
@@ -220,7 +220,7 @@ export type UpdateSessionInput = {
   isArchived?: boolean | null | undefined;
   /** Replaces what was kept: at most 16 KiB as JSON. */
   metadata?: Record<string, unknown> | null | undefined;
-  /** A model's id. */
+  /** Id of a model, as `models` lists it: `provider/model`. */
   model?: string | null | undefined;
   /** One of the viewer's own sessions. */
   sessionId: string;

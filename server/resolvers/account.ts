@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Context } from '../context.ts'
 import { ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError } from '../errors.ts'
 import { requirePerson, requireViewer } from '../guards/access.ts'
@@ -78,9 +79,10 @@ async function endAccount(ctx: Context, id: string, startedAt: number): Promise<
     if ((await tx.all(`SELECT 1 FROM participants WHERE user_id = ? LIMIT 1`, [id])).length > 0) return false
     // another call was faster
     if ((await tx.all(`SELECT 1 FROM deleted_accounts WHERE user_id = ?`, [id])).length > 0) return true
+    // a subject that no token can name, as nobody can guess it
     await tx.run(
       `UPDATE users SET name = ?, subject = ?, is_name_chosen = ?, is_admin = ?, last_seen_at = NULL WHERE id = ?`,
-      [nobody, `deleted ${id}`, true, false, id],
+      [nobody, `deleted ${randomUUID()}`, true, false, id],
     )
     await tx.run(`UPDATE api_keys SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL`, [new Date(), id])
     await audit(tx, ctx, { action: 'deleteViewer', subjectId: id, startedAt })

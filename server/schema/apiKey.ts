@@ -8,7 +8,11 @@ const ApiKeyScope = builder.enumType('ApiKeyScope', {
   description: 'What an API key may be used for. None includes another.',
   values: {
     READ: { value: 'read', description: 'Queries and subscriptions.' },
-    WRITE: { value: 'write', description: 'Mutations.' },
+    WRITE: {
+      value: 'write',
+      description:
+        'Mutations. Without READ their results show only ids, and what the mutation itself made; a document that asks for more is FORBIDDEN.',
+    },
     ADMIN: { value: 'admin', description: 'What only admins may; for keys of admins.' },
   } satisfies Record<Uppercase<Scope>, { value: Scope; description: string }>,
 })

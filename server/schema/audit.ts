@@ -69,7 +69,8 @@ const AuditFilter = builder.inputType('AuditFilter', {
   fields: (t) => ({
     userId: t.id({ description: 'Only what this user did.' }),
     sessionId: t.id({
-      description: "Only what concerns this session; without it for admins, with it also for the session's owner.",
+      description:
+        "Only what concerns this session; without it for admins, with it also for the session's owner, who sees nothing from before it was made.",
     }),
     action: t.string({ description: 'Only this action, e.g. `sendMessage`.' }),
     outcome: t.field({ type: AuditOutcome, description: 'Only what worked, or only what did not.' }),

@@ -82,7 +82,8 @@ builder.mutationField('stopGeneration', (t) =>
       NotFoundError,
       ForbiddenError,
     ]),
-    description: "Returns once the provider's connection is closed; from any node.",
+    description:
+      "Stops an answer that is being written; what has arrived is kept. Returns once the provider's connection is closed, on whichever node.",
     args: { input: t.arg({ type: StopGenerationInput, required: true, description: 'What to stop.' }) },
     resolve: async (_, { input }, ctx) => ({ generation: await stopGeneration(ctx, input) }),
   }),

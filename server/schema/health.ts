@@ -25,7 +25,7 @@ const Health = builder.objectRef<Row>('Health').implement({
 builder.queryField('health', (t) =>
   t.field({
     type: Health,
-    description: 'How the node that answers does.',
+    description: 'How the node that answers does, for anyone, also for the anonymous.',
     resolve: (_source, _args, ctx) => health(ctx),
   }),
 )

@@ -48,7 +48,9 @@ builder.mutationField('inviteToSession', (t) =>
       NotFoundError,
       ForbiddenError,
     ]),
-    description: 'For the owner: a token that lets whoever holds it join.',
+    description:
+      'Makes an invitation to a session: a token, and a link with it, by which whoever holds it may join until it ends. Only ' +
+      "the session's owner may.",
     args: { input: t.arg({ type: InviteToSessionInput, required: true, description: 'What to, and as what.' }) },
     resolve: (_, { input }, ctx) => inviteToSession(ctx, input),
   }),
@@ -77,7 +79,7 @@ builder.mutationField('joinSession', (t) =>
       [ForbiddenError, RateLimitedError],
     ),
     description:
-      'Joining twice is joining once; the higher of two roles stays. Whom the owner has removed, or given another role, ' +
+      'Makes the viewer a participant of the session that an invitation is for. Joining twice is joining once; the higher of two roles stays. Whom the owner has removed, or given another role, ' +
       'needs an invitation that was made after that.',
     args: { input: t.arg({ type: JoinSessionInput, required: true, description: 'By what to join.' }) },
     resolve: (_, { input }, ctx) => joinSession(ctx, input),

@@ -153,7 +153,7 @@ const SendMessageInput = builder.inputType('SendMessageInput', {
         'The message that this one follows, in the same session, else NotFoundError; the newest where left out.',
     }),
     respond: t.boolean({ defaultValue: true, description: 'Whether the model shall answer.' }),
-    model: t.id({ description: "For this reply alone: a model's id." }),
+    model: t.id({ description: 'For this reply alone: id of a model, as `models` lists it.' }),
     settings: t.field({
       type: GenerationSettingsInput,
       description: "For this reply alone: settings over the session's.",

@@ -62,7 +62,8 @@ builder.mutationField('leaveSession', (t) =>
       NotFoundError,
       ForbiddenError,
     ]),
-    description: "An owner can't leave their session; they delete it.",
+    description:
+      "Takes the viewer out of a session that they joined. Its owner can't leave it: they hand it over by `transferSession`, or delete it.",
     args: { input: t.arg({ type: LeaveSessionInput, required: true, description: 'What to leave.' }) },
     resolve: (_, { input }, ctx) => leaveSession(ctx, input),
   }),
@@ -89,7 +90,9 @@ builder.mutationField('removeParticipant', (t) =>
       NotFoundError,
       ForbiddenError,
     ]),
-    description: 'For the owner. Takes effect on open subscriptions within a second.',
+    description:
+      'Takes someone out of a session; their open subscriptions to it end within a second. They can come back only by an ' +
+      'invitation that is made later. Only its owner may.',
     args: { input: t.arg({ type: RemoveParticipantInput, required: true, description: 'Whom, and from what.' }) },
     resolve: (_, { input }, ctx) => removeParticipant(ctx, input),
   }),
@@ -121,7 +124,9 @@ builder.mutationField('changeParticipantRole', (t) =>
       ChangeParticipantRoleSuccess,
       [InvalidInputError, NotFoundError, ForbiddenError],
     ),
-    description: 'For the owner.',
+    description:
+      'Lets a participant of a session write (MEMBER) or only read (VIEWER); takes effect at once. To make somebody else its ' +
+      'owner there is `transferSession`. Only its owner may.',
     args: { input: t.arg({ type: ChangeParticipantRoleInput, required: true, description: 'Whose role, and which.' }) },
     resolve: (_, { input }, ctx) => changeParticipantRole(ctx, input),
   }),
@@ -151,7 +156,7 @@ builder.mutationField('transferSession', (t) =>
     ]),
     description:
       'Makes another participant the owner of a session; the viewer stays in it as a member. Only its owner may. Followers ' +
-      'are told by a ParticipantChanged for each of the two.',
+      'are told by a ParticipantChanged for each of the two, and a SessionUpdated.',
     args: { input: t.arg({ type: TransferSessionInput, required: true, description: 'What, and to whom.' }) },
     resolve: (_, { input }, ctx) => transferSession(ctx, input),
   }),

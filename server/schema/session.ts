@@ -41,7 +41,7 @@ Session.implement({
     }),
     owner: t.field({
       type: User,
-      description: 'Who made it.',
+      description: 'Whose it is: who made it, or to whom it was handed over.',
       resolve: ({ ownerId }, _args, ctx) => ctx.loaders.user.load(ownerId),
     }),
     viewerRole: t.field({
@@ -108,7 +108,7 @@ builder.queryField('session', (t) =>
   t.field({
     type: Session,
     nullable: true,
-    description: 'Null where there is none or the viewer may not read it.',
+    description: 'One session: null where there is none or the viewer may not read it.',
     args: { id: t.arg.id({ required: true, description: 'Id of the session.' }) },
     resolve: (_, args, ctx) => session(ctx, args),
   }),
@@ -128,7 +128,7 @@ const SessionEdge = edgeType(Session, 'sessions')
 builder.queryField('sessions', (t) =>
   t.field({
     type: connectionType(Session, 'sessions', SessionEdge),
-    description: "The viewer's own and joined ones, last active first.",
+    description: "The viewer's sessions, which they own or joined, last active first.",
     args: {
       first: t.arg.int({ description: pageArgs.first }),
       after: t.arg.string({ description: pageArgs.after }),
@@ -145,7 +145,9 @@ const CreateSessionInput = builder.inputType('CreateSessionInput', {
   fields: (t) => ({
     id: t.id({ description: 'Made by the client (a UUID) so that a repeat is harmless; else by the server.' }),
     title: t.string({ description: '1 to 500 characters; taken from the first message where left out.' }),
-    model: t.id({ description: "A model's id; the server's default where left out." }),
+    model: t.id({
+      description: "Id of a model, as `models` lists it: `provider/model`. The server's default where left out.",
+    }),
     settings: t.field({ type: GenerationSettingsInput, description: 'How the model is to be asked.' }),
     metadata: t.field({ type: 'JSONObject', description: 'Anything to keep with it: at most 16 KiB as JSON.' }),
   }),
@@ -183,7 +185,7 @@ const UpdateSessionInput = builder.inputType('UpdateSessionInput', {
   fields: (t) => ({
     sessionId: t.id({ required: true, description: "One of the viewer's own sessions." }),
     title: t.string({ description: '1 to 500 characters.' }),
-    model: t.id({ description: "A model's id." }),
+    model: t.id({ description: 'Id of a model, as `models` lists it: `provider/model`.' }),
     settings: t.field({
       type: GenerationSettingsInput,
       description: 'Settings to change; one that is left out stays, null clears it.',
@@ -207,7 +209,8 @@ builder.mutationField('updateSession', (t) =>
       NotFoundError,
       ForbiddenError,
     ]),
-    description: 'Renames, archives or sets a session anew. For its owner.',
+    description:
+      'Changes the title, model, settings, archive state or metadata of a session, whichever are given. Only its owner may.',
     args: { input: t.arg({ type: UpdateSessionInput, required: true, description: 'What shall change.' }) },
     resolve: (_, { input }, ctx) => updateSession(ctx, input),
   }),
@@ -237,7 +240,9 @@ const DeleteSessionsResult = resultUnion(
 builder.mutationField('deleteSessions', (t) =>
   t.field({
     type: DeleteSessionsResult,
-    description: 'All or none. For their owner.',
+    description:
+      'Deletes sessions with everything in them, for all who take part, after stopping what runs there: all of them or none. ' +
+      'Only their owner may.',
     args: { input: t.arg({ type: DeleteSessionsInput, required: true, description: 'What to delete.' }) },
     resolve: (_, { input }, ctx) => deleteSessions(ctx, input),
   }),
@@ -246,7 +251,7 @@ builder.mutationField('deleteSessions', (t) =>
 builder.mutationField('deleteEmptySessions', (t) =>
   t.field({
     type: DeleteSessionsResult,
-    description: "The viewer's own sessions without a message.",
+    description: 'Deletes all sessions that the viewer owns and in which there is no message.',
     resolve: (_source, _args, ctx) => deleteEmptySessions(ctx),
   }),
 )

@@ -45,7 +45,8 @@ const Stats = builder.objectRef<Row>('Stats').implement({
 builder.queryField('stats', (t) =>
   t.field({
     type: Stats,
-    description: 'Over what the viewer may read; over everything for an admin who asks with `scope: ALL`.',
+    description:
+      'Counts sessions, messages, tokens and times: over what the viewer may read; over everything for an admin who asks with `scope: ALL`.',
     args: { scope: t.arg({ type: StatsScope, defaultValue: 'VIEWER', description: 'What to count.' }) },
     resolve: (_, args, ctx) => stats(ctx, args),
   }),

@@ -13,7 +13,8 @@ builder.subscriptionField('sessionEvents', (t) =>
     args: {
       sessionId: t.arg.id({ required: true, description: 'A session that the viewer may read.' }),
       after: t.arg.int({
-        description: 'The last `seq` that the client has, or `lastSeq` of the session as it read it.',
+        description:
+          "A position in the session's log, not a cursor as lists take: the last `seq` that the client has, or `lastSeq` of the session as it read it.",
       }),
     },
     subscribe: (_, args, ctx) => followSession(ctx, args),
@@ -45,7 +46,7 @@ builder.subscriptionField('messageDeltas', (t) =>
 builder.subscriptionField('typing', (t) =>
   t.field({
     type: TypingChanged,
-    description: 'Who is typing in one session.',
+    description: 'Who begins and who stops typing in one session, but for the viewer.',
     args: { sessionId: t.arg.id({ required: true, description: 'A session that the viewer may read.' }) },
     subscribe: (_, args, ctx) => followTyping(ctx, args),
     resolve: (event) => event,
@@ -55,7 +56,7 @@ builder.subscriptionField('typing', (t) =>
 builder.subscriptionField('viewerEvents', (t) =>
   t.field({
     type: ViewerEvent,
-    description: "The viewer's list of sessions.",
+    description: "What changes in the viewer's list of sessions, from now on, on any of their devices.",
     subscribe: (_source, _args, ctx) => viewerEvents(ctx),
     resolve: (event) => event,
   }),

@@ -25,7 +25,8 @@ builder.mutationField('setTyping', (t) =>
       ForbiddenError,
       RateLimitedError,
     ]),
-    description: "Lasts a few seconds unless repeated. The typist's own connections don't hear it.",
+    description:
+      "Tells the others in a session that the viewer types, or has stopped. Lasts a few seconds unless repeated. The typist's own connections don't hear it.",
     args: { input: t.arg({ type: SetTypingInput, required: true, description: 'Who types where.' }) },
     resolve: (_, { input }, ctx) => setTyping(ctx, input),
   }),
