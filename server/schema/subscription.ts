@@ -26,7 +26,7 @@ builder.subscriptionField('messageDeltas', (t) =>
   t.field({
     type: MessageDelta,
     description:
-      "One message's text: what lies beyond `offset` first, as one delta with the `seq` of the last stored delta in it (or the message\'s own), then " +
+      "One message's text: what lies beyond `offset` first, as one delta with the `seq` of the last stored delta in it (or the message's own), then " +
       'live, ending when the message is whole.',
     args: {
       messageId: t.arg.id({ required: true, description: 'A message that the viewer may read.' }),

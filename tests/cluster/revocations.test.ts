@@ -64,6 +64,29 @@ describe('tokens and keys on two nodes', () => {
     expect(await untilEnded(ada.token, sessionId, () => signOut(ada))).toBeLessThan(soonMs)
   })
 
+  test('whoever deletes their account on one is out on the other within a second, with keys and all, also while Redis is away', async () => {
+    for (const isAway of [false, true]) {
+      const { ada, key, sessionId } = await guestWithKey()
+      const byKey = await openSocket(nodes[1]!, { token: key })
+      if (isAway) await redis.kill()
+      try {
+        const remove = () => mutate(nodes[0]!, ada, 'deleteViewer', { name: ada.name })
+        const socket = await openSocket(nodes[1]!, { token: ada.token })
+        const stream = await openStream(nodes[1]!, { token: ada.token, query: follow, variables: { sessionId } })
+        await stream.next()
+        expect(await remove()).toMatchObject({ __typename: 'DeleteViewerSuccess' })
+        const at = performance.now()
+        expect([(await socket.closed).code, (await byKey.closed).code]).toEqual([4403, 4403])
+        await stream.rest()
+        expect(performance.now() - at).toBeLessThan(soonMs)
+        for (const token of [ada.token, key])
+          expect([await statusAt(0, token), await statusAt(1, token)]).toEqual([401, 401])
+      } finally {
+        if (isAway) await redis.start()
+      }
+    }
+  })
+
   test('so it is while Redis is away', async () => {
     const { ada, key, keyId, sessionId } = await guestWithKey()
     await redis.kill()

@@ -25,7 +25,7 @@ const embedded = [
   'SessionListed SessionChanged SessionUnlisted',
   'SignInAsGuestSuccess CreateSessionSuccess UpdateSessionSuccess DeleteSessionsSuccess InviteToSessionSuccess',
   'JoinSessionSuccess LeaveSessionSuccess RemoveParticipantSuccess SendMessageSuccess StopGenerationSuccess',
-  'SetTypingSuccess',
+  'SetTypingSuccess UpdateViewerSuccess DeleteViewerSuccess SignOutSuccess',
 ].flatMap((types) => types.split(' '))
 
 const errors = [

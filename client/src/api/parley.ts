@@ -24,6 +24,8 @@ export interface Announcement {
 /** All that the signed-in page talks to; made anew for another viewer. */
 export interface Parley {
   viewer: Viewer
+  /** What the viewer is called now; they may change it. */
+  viewerName: Store<string>
   client: ParleyClient
   connection: Connection
   deltas: DeltaStore
@@ -47,6 +49,7 @@ export function createParley(viewer: Viewer): Parley {
 
   return {
     viewer,
+    viewerName: createStore(viewer.name),
     client,
     connection,
     deltas,

@@ -128,3 +128,50 @@ export const SetTyping = graphql(`
     }
   }
 `)
+
+export const UpdateViewer = graphql(`
+  mutation UpdateViewer($input: UpdateViewerInput!) {
+    updateViewer(input: $input) {
+      ... on UpdateViewerSuccess {
+        viewer {
+          id
+          name
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`)
+
+export const SignOut = graphql(`
+  mutation SignOut {
+    signOut {
+      ... on SignOutSuccess {
+        user {
+          id
+        }
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`)
+
+export const DeleteViewer = graphql(`
+  mutation DeleteViewer($input: DeleteViewerInput!) {
+    deleteViewer(input: $input) {
+      ... on DeleteViewerSuccess {
+        userId
+      }
+      ... on Error {
+        code
+        message
+      }
+    }
+  }
+`)

@@ -2,13 +2,17 @@ import { PanelLeftClose, Plus } from 'lucide-react'
 import { useState } from 'react'
 import { useLocation } from 'wouter'
 import { useParley } from '../api/parley.ts'
+import { useStore } from '../api/useStore.ts'
+import { AccountDialog } from '../people/AccountDialog.tsx'
 import { Button, IconButton } from '../ui/Button.tsx'
 import { SessionList } from './SessionList.tsx'
 import { useSettled } from '../ui/useSettled.ts'
 import type { CreateSessionState } from './useCreateSession.ts'
 
 export function Sidebar({ onClose, creation }: { onClose: () => void; creation: CreateSessionState }) {
-  const { viewer } = useParley()
+  const { viewerName } = useParley()
+  const name = useStore(viewerName)
+  const [isAccountOpen, setAccountOpen] = useState(false)
   const [, navigate] = useLocation()
   const [search, setSearch] = useState('')
   const title = useSettled(search.trim(), 200)
@@ -64,9 +68,16 @@ export function Sidebar({ onClose, creation }: { onClose: () => void; creation: 
       </div>
       <SessionList isArchived={isArchive} title={title} />
       <div className="flex items-center justify-between gap-2 border-t border-line px-4 py-2 text-sm text-muted">
-        <span className="truncate" title={`Signed in as ${viewer.name}`}>
-          {viewer.name}
-        </span>
+        <button
+          type="button"
+          aria-haspopup="dialog"
+          aria-label={`Your account: ${name}`}
+          title={`Signed in as ${name}`}
+          onClick={() => setAccountOpen(true)}
+          className="min-h-6 truncate rounded-md px-1 underline-offset-4 hover:text-ink hover:underline"
+        >
+          <bdi>{name}</bdi>
+        </button>
         <button
           type="button"
           aria-pressed={isArchive}
@@ -76,6 +87,7 @@ export function Sidebar({ onClose, creation }: { onClose: () => void; creation: 
           {isArchive ? 'Back to sessions' : 'Archive'}
         </button>
       </div>
+      {isAccountOpen && <AccountDialog onClose={() => setAccountOpen(false)} />}
     </aside>
   )
 }
