@@ -12,7 +12,7 @@ const floors = [
   ['guards', 'generation', 'log', 'presence', 'topics', 'metrics'],
   ['providers', 'bus', 'storage'],
   ['entities'],
-  ['errors', 'config', 'logger', 'signals'],
+  ['errors', 'config', 'logger', 'signals', 'eventLoop'],
 ]
 
 const floorOf = (room: string) => floors.findIndex((rooms) => rooms.includes(room))
