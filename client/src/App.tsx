@@ -11,8 +11,10 @@ import { useSignIn } from './people/useSignIn.ts'
 import { SessionPage } from './session/SessionPage.tsx'
 import { StartPage } from './session/StartPage.tsx'
 import { Announcer } from './ui/Announcer.tsx'
+import { BackToStart } from './ui/BackToStart.tsx'
 import { Frame } from './ui/Frame.tsx'
 import { Notice } from './ui/Notice.tsx'
+import { Shell } from './ui/Shell.tsx'
 import { SignedOutBanner } from './ui/SignedOutBanner.tsx'
 
 export function App({ known }: { known: KnownViewer }) {
@@ -61,9 +63,11 @@ function Pages({
             <Route path="/join" component={JoinPage} />
             <Route path="/s/:id">{({ id }) => <SessionPage key={id} id={id} onSignedOut={onRefused} />}</Route>
             <Route>
-              <Notice title="There is no such page">
-                The address leads nowhere. Pick a session or begin a new one.
-              </Notice>
+              <Shell>
+                <Notice title="There is no such page" action={<BackToStart />}>
+                  The address leads nowhere. Pick a session or begin a new one.
+                </Notice>
+              </Shell>
             </Route>
           </Switch>
         </Frame>

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'react'
 import { useParley } from '../api/parley.ts'
 import { useTyping } from '../people/useTyping.ts'
+import { hasFinePointer } from '../ui/focus.ts'
 import { ComposerForm } from './ComposerForm.tsx'
 import { useDraft } from './useDraft.ts'
 
@@ -8,23 +9,22 @@ export interface ComposerProps {
   sessionId: string
   /** Text to begin with, e.g. a suggestion that was picked. */
   suggested: string | undefined
-  /** Ready to be written in at once, as in a session that was just made. */
-  isReady: boolean
   isAnswering: boolean
   isStopping: boolean
   onStop: () => void
 }
 
-export function Composer({ sessionId, suggested, isReady, isAnswering, isStopping, onStop }: ComposerProps) {
+export function Composer({ sessionId, suggested, isAnswering, isStopping, onStop }: ComposerProps) {
   const { outbox } = useParley()
   const [draft, setDraft] = useDraft(sessionId)
   const { onWriting, onPause } = useTyping(sessionId)
   const input = useRef<HTMLTextAreaElement>(null)
 
   useEffect(() => {
-    // On a touch screen focus would cover half the page with a keyboard.
-    if (isReady && matchMedia('(pointer: fine)').matches) input.current?.focus()
-  }, [isReady])
+    // Whoever writes elsewhere already, e.g. a search, goes on there.
+    const isWriting = document.activeElement?.matches('input, textarea, dialog *') ?? false
+    if (hasFinePointer() && !isWriting) input.current?.focus()
+  }, [])
 
   useEffect(() => {
     if (suggested === undefined) return

@@ -1,5 +1,6 @@
-import { ArrowUp, Square } from 'lucide-react'
+import { ArrowUp } from 'lucide-react'
 import { useRef, type KeyboardEvent, type Ref } from 'react'
+import { StopButton } from './StopButton.tsx'
 
 const maxLength = 32_000
 
@@ -15,7 +16,10 @@ export interface ComposerFormProps {
   ref?: Ref<HTMLTextAreaElement>
 }
 
-/** Where a message is written. Enter sends, Shift+Enter begins a line; while an answer is written, Send becomes Stop. */
+/**
+ * Where a message is written. Enter sends and Shift+Enter begins a line; on a touch keyboard, which has no such Shift, Enter
+ * begins a line. While an answer is written, Send becomes Stop.
+ */
 export function ComposerForm({
   text,
   onText,
@@ -29,11 +33,20 @@ export function ComposerForm({
 }: ComposerFormProps) {
   const form = useRef<HTMLFormElement>(null)
   const isBlank = text.trim() === ''
-  const isTooLong = text.length > maxLength
+  const length = text.length > maxLength ? [...text].length : text.length
+  const isTooLong = length > maxLength
+  const sendsByEnter = !matchMedia('(pointer: coarse)').matches
 
   function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
     // While an input method composes, Enter picks a word; Safari ends composing first and tells only by keyCode 229.
-    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing || event.keyCode === 229) return
+    if (
+      event.key !== 'Enter' ||
+      !sendsByEnter ||
+      event.shiftKey ||
+      event.nativeEvent.isComposing ||
+      event.keyCode === 229
+    )
+      return
     event.preventDefault()
     form.current?.requestSubmit()
   }
@@ -56,25 +69,14 @@ export function ComposerForm({
           aria-describedby={isTooLong ? 'too-long' : undefined}
           placeholder="Write a message"
           rows={1}
-          enterKeyHint="send"
+          enterKeyHint={sendsByEnter ? 'send' : 'enter'}
           value={text}
           onChange={(event) => onText(event.target.value)}
           onKeyDown={onKeyDown}
           onBlur={onBlur}
           className="field-sizing-content max-h-[40dvh] min-h-9 flex-1 resize-none bg-transparent py-1.5 leading-6 outline-none placeholder:text-muted"
         />
-        {isAnswering && (
-          <button
-            type="button"
-            aria-label="Stop"
-            title="Stop (Esc)"
-            disabled={isStopping}
-            onClick={onStop}
-            className="grid size-9 shrink-0 place-items-center rounded-full bg-ink text-paper hover:opacity-85 disabled:opacity-50"
-          >
-            <Square aria-hidden className="size-3.5 fill-current" />
-          </button>
-        )}
+        {isAnswering && <StopButton isStopping={isStopping} onStop={onStop} />}
         {(!isAnswering || !isBlank) && (
           <button
             type="submit"
@@ -89,7 +91,7 @@ export function ComposerForm({
       </div>
       {isTooLong && (
         <p id="too-long" role="alert" className="mt-1 px-4 text-sm text-danger">
-          {text.length.toLocaleString()} characters; a message may have {maxLength.toLocaleString()}.
+          {length.toLocaleString()} characters; a message may have {maxLength.toLocaleString()}.
         </p>
       )}
     </form>

@@ -1,13 +1,12 @@
-import { ArrowDown } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import type { SessionPageQuery } from '../../gql/graphql.ts'
 import { useParley } from '../api/parley.ts'
 import { useStore } from '../api/useStore.ts'
 import { TypingLine } from '../people/TypingLine.tsx'
-import { IconButton } from '../ui/Button.tsx'
 import { MessageList } from './MessageList.tsx'
 import { OlderButton } from './OlderButton.tsx'
 import { Suggestions } from './Suggestions.tsx'
+import { ToEndButton } from './ToEndButton.tsx'
 import { useScroll } from './useScroll.ts'
 
 export interface ConversationProps {
@@ -69,20 +68,16 @@ export function Conversation({ session, canWrite, onSuggestion }: ConversationPr
             offsetPx={listOffsetPx}
             onResize={keepEnd}
           />
-          {messages.length === 0 && unsent.length === 0 && <Suggestions canWrite={canWrite} onPick={onSuggestion} />}
+          {messages.length === 0 && unsent.length === 0 && (
+            <div className="m-auto w-full text-center">
+              <h2 className="mb-5 text-xl font-semibold">{canWrite ? 'Start with an idea' : 'No messages yet'}</h2>
+              {canWrite && <Suggestions onPick={onSuggestion} />}
+            </div>
+          )}
           <TypingLine sessionId={session.id} />
         </div>
       </div>
-      {!isAtEnd && (
-        <IconButton
-          label="To the newest message"
-          look="plain"
-          onClick={toEnd}
-          className="absolute bottom-3 left-1/2 -translate-x-1/2 rounded-full! shadow-md"
-        >
-          <ArrowDown aria-hidden className="size-4" />
-        </IconButton>
-      )}
+      {!isAtEnd && <ToEndButton onClick={toEnd} />}
     </div>
   )
 }

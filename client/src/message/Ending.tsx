@@ -1,4 +1,5 @@
 import { RotateCcw } from 'lucide-react'
+import { useState } from 'react'
 import type { MessageStatus } from '../../gql/graphql.ts'
 import { useParley } from '../api/parley.ts'
 import { Button } from '../ui/Button.tsx'
@@ -11,26 +12,40 @@ export function Ending({
   question,
   sessionId,
   canWrite,
+  isAskedAgain,
   status,
-}: Pick<MessageItemProps, 'message' | 'question' | 'sessionId' | 'canWrite'> & { status: MessageStatus }) {
-  const { outbox } = useParley()
+}: Pick<MessageItemProps, 'message' | 'question' | 'sessionId' | 'canWrite' | 'isAskedAgain'> & {
+  status: MessageStatus
+}) {
+  const { outbox, viewer } = useParley()
+  const [isAsking, setAsking] = useState(false)
 
-  function askAgain() {
+  async function askAgain() {
     if (!question) return
-    void outbox.send({
+    setAsking(true)
+    await outbox.send({
       sessionId,
       content: question.content,
       // Beside the question that failed, so that the model isn't shown the failure; a first one has nothing beside it.
       parentId: question.parent?.id,
     })
+    setAsking(false)
   }
 
-  const again = canWrite && question && (
-    <Button onClick={askAgain}>
+  // Nobody asks in somebody else's name.
+  const again = canWrite && question?.author?.id === viewer.id && (
+    <Button disabled={isAsking} onClick={() => void askAgain()}>
       <RotateCcw aria-hidden className="size-3.5" />
       Try again
     </Button>
   )
+
+  if (isAskedAgain)
+    return (
+      <p className="mt-1 truncate text-xs text-muted">
+        Asked again below. {message.error?.message ?? 'It was interrupted.'}
+      </p>
+    )
 
   switch (status) {
     case 'FAILED':

@@ -13,13 +13,15 @@ export interface MessageItemProps {
   sessionId: string
   isOwn: boolean
   isLast: boolean
+  /** A question that failed, or its failed answer, once it was asked again: it is folded to a line. */
+  isAskedAgain: boolean
   /** Where Tab stops in the list. */
   isStop: boolean
   canWrite: boolean
 }
 
 export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
-  const { message, isOwn, isLast, isStop } = props
+  const { message, isOwn, isLast, isStop, isAskedAgain } = props
   const { text, status } = useMessageText(message)
   const isAnswer = message.role !== 'USER'
   const name = isOwn ? 'You' : (message.author?.name ?? message.model?.name ?? 'System')
@@ -37,6 +39,10 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
       {!isAnswer && !isOwn && <p className="mb-1 text-xs font-medium text-muted">{name}</p>}
       {isAnswer ? (
         <MessageText text={text} status={status} />
+      ) : isAskedAgain ? (
+        <p dir="auto" className="max-w-[85%] truncate text-xs text-muted">
+          {text}
+        </p>
       ) : (
         <div
           dir="auto"
@@ -47,7 +53,7 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
         </div>
       )}
       {isAnswer && <Ending {...props} status={status} />}
-      {!isRunning(status) && (
+      {!isRunning(status) && !isAskedAgain && (
         <div
           className={`flex min-h-7 items-center gap-2 text-xs text-muted transition-opacity ${isAnswer ? 'mt-1' : 'pointer-fine:absolute pointer-fine:top-full'} ${isAnswer && isLast ? '' : 'opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 group-focus:opacity-100 pointer-coarse:opacity-100'}`}
         >

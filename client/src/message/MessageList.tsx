@@ -3,6 +3,7 @@ import { Virtualizer, type VirtualizerHandle } from 'virtua'
 import type { MessageFieldsFragment } from '../../gql/graphql.ts'
 import type { Unsent } from '../../library/outbox.ts'
 import { useParley } from '../api/parley.ts'
+import { askedAgain } from './askedAgain.ts'
 import { MessageItem } from './MessageItem.tsx'
 import { UnsentItem } from './UnsentItem.tsx'
 import { useArrowKeys } from './useArrowKeys.ts'
@@ -32,6 +33,7 @@ export function MessageList(props: MessageListProps) {
   const list = useRef<HTMLDivElement>(null)
   const byId = useMemo(() => new Map(messages.map((message) => [message.id, message])), [messages])
   const entries = useMemo(() => [...messages, ...unsent], [messages, unsent])
+  const repeated = useMemo(() => askedAgain(messages, unsent, viewer.id), [messages, unsent, viewer.id])
   const ids = useMemo(() => entries.map(({ id }) => id), [entries])
   const virtualizer = useRef<VirtualizerHandle>(null)
   const [readId, setReadId] = useState<string>()
@@ -51,6 +53,7 @@ export function MessageList(props: MessageListProps) {
           question={entry.parent ? byId.get(entry.parent.id) : undefined}
           isOwn={entry.author?.id === viewer.id}
           isLast={index === messages.length - 1}
+          isAskedAgain={repeated.has(entry.id)}
           isStop={index === stop}
           canWrite={canWrite}
           sessionId={sessionId}

@@ -5,25 +5,21 @@ const suggestions = [
   'Show me a table of common time complexities',
 ]
 
-export function Suggestions({ canWrite, onPick }: { canWrite: boolean; onPick: (text: string) => void }) {
+/** Texts to begin with. */
+export function Suggestions({ onPick }: { onPick: (text: string) => void }) {
   return (
-    <div className="m-auto w-full text-center">
-      <h2 className="text-xl font-semibold">{canWrite ? 'How shall it begin?' : 'Nothing was said yet'}</h2>
-      {canWrite && (
-        <ul aria-label="Suggestions" className="mt-5 grid gap-2 sm:grid-cols-2">
-          {suggestions.map((text) => (
-            <li key={text}>
-              <button
-                type="button"
-                onClick={() => onPick(text)}
-                className="h-full w-full rounded-xl border border-line px-4 py-3 text-left text-sm text-muted hover:bg-hover hover:text-ink"
-              >
-                {text}
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
-    </div>
+    <ul aria-label="Suggestions" className="grid gap-2 sm:grid-cols-2">
+      {suggestions.map((text) => (
+        <li key={text}>
+          <button
+            type="button"
+            onClick={() => onPick(text)}
+            className="h-full w-full rounded-xl border border-line px-4 py-3 text-start text-sm text-muted hover:bg-hover hover:text-ink"
+          >
+            {text}
+          </button>
+        </li>
+      ))}
+    </ul>
   )
 }

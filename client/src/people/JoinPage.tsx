@@ -3,7 +3,9 @@ import { useLocation } from 'wouter'
 import { outcomeOf } from '../api/errors.ts'
 import { useParley } from '../api/parley.ts'
 import { Button } from '../ui/Button.tsx'
+import { BackToStart } from '../ui/BackToStart.tsx'
 import { Notice } from '../ui/Notice.tsx'
+import { Shell } from '../ui/Shell.tsx'
 import { tokenOfInvitation } from './invitation.ts'
 import { JoinSession } from './operations.ts'
 
@@ -42,8 +44,19 @@ export function JoinPage() {
     )
   }
   return (
-    <Notice title="You couldn’t join" isAlert action={token && <Button onClick={tryAgain}>Try again</Button>}>
-      {failure}
-    </Notice>
+    <Shell>
+      <Notice
+        title="Couldn’t join"
+        isAlert
+        action={
+          <span className="inline-flex gap-2">
+            {token && <Button onClick={tryAgain}>Try again</Button>}
+            <BackToStart />
+          </span>
+        }
+      >
+        {failure}
+      </Notice>
+    </Shell>
   )
 }

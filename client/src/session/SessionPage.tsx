@@ -8,7 +8,7 @@ import { isRunning } from '../message/status.ts'
 import { useShortcuts } from '../ui/useShortcuts.ts'
 import { Button } from '../ui/Button.tsx'
 import { Notice } from '../ui/Notice.tsx'
-import { SidebarButton } from '../ui/Frame.tsx'
+import { Shell } from '../ui/Shell.tsx'
 import { SessionPage as SessionPageQuery } from './operations.ts'
 import { SessionHeader } from './SessionHeader.tsx'
 import { useFollow } from './useFollow.ts'
@@ -25,11 +25,13 @@ export function SessionPage({ id, onSignedOut }: { id: string; onSignedOut: () =
   const [draftText, setDraftText] = useState<string>()
   const session = data?.session
 
-  const running = (session?.messages.edges ?? [])
-    .map(({ node }) => node)
-    .filter(({ generation, status }) => generation && isRunning(status))
-  const { stop, isStopping, failure: stopFailure } = useStop(running)
-  useShortcuts({ onStop: running.length > 0 ? stop : undefined })
+  const messages = (session?.messages.edges ?? []).map(({ node }) => node)
+  const running = messages.filter(({ generation, status }) => generation && isRunning(status))
+  const ownIds = new Set(messages.filter(({ author }) => author?.id === viewer.id).map(({ id }) => id))
+  const ownRunning = running.filter(({ parent }) => parent && ownIds.has(parent.id))
+  const { stop, isStopping, failure: stopFailure } = useStop()
+  // A key that is pressed for many reasons stops no answer that somebody else waits for.
+  useShortcuts({ onStop: ownRunning.length > 0 ? () => stop(ownRunning) : undefined })
 
   function leave() {
     moveDraft(id, 'new')
@@ -84,24 +86,12 @@ export function SessionPage({ id, onSignedOut }: { id: string; onSignedOut: () =
             key={session.id}
             sessionId={session.id}
             suggested={draftText}
-            isReady={session.messages.edges.length === 0}
             isAnswering={running.length > 0}
             isStopping={isStopping}
-            onStop={stop}
+            onStop={() => stop(running)}
           />
         )}
       </main>
     </>
-  )
-}
-
-function Shell({ children }: { children: React.ReactNode }) {
-  return (
-    <main className="flex min-h-0 flex-1 flex-col">
-      <div className="p-2">
-        <SidebarButton />
-      </div>
-      {children}
-    </main>
   )
 }

@@ -1,22 +1,22 @@
 import { PanelLeftClose, Plus } from 'lucide-react'
 import { useState } from 'react'
+import { flushSync } from 'react-dom'
 import { useLocation } from 'wouter'
 import { useParley } from '../api/parley.ts'
 import { useStore } from '../api/useStore.ts'
 import { AccountDialog } from '../people/AccountDialog.tsx'
 import { Button, IconButton } from '../ui/Button.tsx'
+import { focusComposer, hasFinePointer } from '../ui/focus.ts'
 import { SessionList } from './SessionList.tsx'
 import { useSettled } from '../ui/useSettled.ts'
-import type { CreateSessionState } from './useCreateSession.ts'
 
-export function Sidebar({ onClose, creation }: { onClose: () => void; creation: CreateSessionState }) {
+export function Sidebar({ onClose }: { onClose: () => void }) {
   const { viewerName } = useParley()
   const name = useStore(viewerName)
   const [isAccountOpen, setAccountOpen] = useState(false)
   const [, navigate] = useLocation()
   const [search, setSearch] = useState('')
   const title = useSettled(search.trim(), 200)
-  const { create, isCreating, failure } = creation
   const [isArchive, setArchive] = useState(false)
 
   return (
@@ -33,7 +33,7 @@ export function Sidebar({ onClose, creation }: { onClose: () => void; creation: 
           <img src="/favicon.svg" alt="" className="size-5" />
           Parley
         </a>
-        <IconButton label="Hide the list of sessions" onClick={onClose} className="-mr-2">
+        <IconButton data-sidebar-toggle label="Hide the list of sessions" onClick={onClose} className="-mr-2">
           <PanelLeftClose aria-hidden className="size-5" />
         </IconButton>
       </div>
@@ -41,17 +41,14 @@ export function Sidebar({ onClose, creation }: { onClose: () => void; creation: 
         <Button
           className="w-full"
           aria-keyshortcuts="Control+Shift+O Meta+Shift+O"
-          disabled={isCreating}
-          onClick={() => void create().then((id) => id && navigate(`/s/${id}`))}
+          onClick={() => {
+            flushSync(() => navigate('/'))
+            if (hasFinePointer()) focusComposer()
+          }}
         >
           <Plus aria-hidden className="size-4" />
           New session
         </Button>
-        {failure && (
-          <p role="alert" className="mt-2 text-sm text-danger">
-            {failure}
-          </p>
-        )}
       </div>
       <div className="px-3 pb-2">
         <input

@@ -1,7 +1,10 @@
+import { useEffect, useRef } from 'react'
 import { useLocation } from 'wouter'
 import { useParley } from '../api/parley.ts'
 import { ComposerForm } from '../message/ComposerForm.tsx'
-import { useDraft } from '../message/useDraft.ts'
+import { Suggestions } from '../message/Suggestions.tsx'
+import { moveDraft, useDraft } from '../message/useDraft.ts'
+import { hasFinePointer } from '../ui/focus.ts'
 import { ConnectionBadge } from '../ui/ConnectionBadge.tsx'
 import { SidebarButton } from '../ui/Frame.tsx'
 import { useCreateSession } from './useCreateSession.ts'
@@ -13,10 +16,20 @@ export function StartPage() {
   const { create, isCreating, failure } = useCreateSession()
   const [draft, setDraft] = useDraft('new')
 
+  const input = useRef<HTMLTextAreaElement>(null)
+  useEffect(() => {
+    if (hasFinePointer()) input.current?.focus()
+  }, [])
+
   async function begin(content: string) {
-    const sessionId = await create()
-    if (!sessionId) return
     setDraft('')
+    const sessionId = await create()
+    if (!sessionId) {
+      const written = input.current?.value ?? ''
+      return setDraft([content, written].filter(Boolean).join('\n\n'))
+    }
+    // what was written meanwhile goes along
+    moveDraft('new', sessionId)
     void outbox.send({ sessionId, content })
     navigate(`/s/${sessionId}`)
   }
@@ -31,7 +44,21 @@ export function StartPage() {
       </div>
       <div className="m-auto w-full pb-24">
         <h1 className="mb-6 px-4 text-center text-2xl font-semibold">What would you like to talk about?</h1>
-        <ComposerForm text={draft} onText={setDraft} onSend={(content) => void begin(content)} isBusy={isCreating} />
+        <ComposerForm
+          ref={input}
+          text={draft}
+          onText={setDraft}
+          onSend={(content) => void begin(content)}
+          isBusy={isCreating}
+        />
+        <div className="column mt-4">
+          <Suggestions
+            onPick={(text) => {
+              setDraft(text)
+              input.current?.focus()
+            }}
+          />
+        </div>
         {failure && (
           <p role="alert" className="column text-sm text-danger">
             {failure}

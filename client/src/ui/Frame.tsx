@@ -3,9 +3,9 @@ import { createContext, useContext, useState, type ReactNode } from 'react'
 import { flushSync } from 'react-dom'
 import { useLocation } from 'wouter'
 import { Sidebar } from '../session/Sidebar.tsx'
-import { useCreateSession } from '../session/useCreateSession.ts'
 import { IconButton } from './Button.tsx'
 import { ReconnectBanner } from './ReconnectBanner.tsx'
+import { focusComposer } from './focus.ts'
 import { useShortcuts } from './useShortcuts.ts'
 
 const wide = '(min-width: 48rem)'
@@ -17,13 +17,15 @@ const SidebarContext = createContext<{ isOpen: boolean; toggle: () => void }>({ 
 export function Frame({ notice, children }: { notice?: ReactNode; children: ReactNode }) {
   const [isOpen, setOpen] = useState(() => matchMedia(wide).matches && localStorage.getItem(key) !== 'closed')
   const [path, navigate] = useLocation()
-  const creation = useCreateSession()
   useShortcuts({
     onSearch() {
       flushSync(() => setOpen(true))
       document.querySelector<HTMLElement>('input[type=search]')?.focus()
     },
-    onNew: () => void creation.create().then((id) => id && navigate(`/s/${id}`)),
+    onNew() {
+      flushSync(() => navigate('/'))
+      focusComposer()
+    },
   })
 
   const [shownPath, setShownPath] = useState(path)
@@ -33,7 +35,9 @@ export function Frame({ notice, children }: { notice?: ReactNode; children: Reac
   }
 
   const toggle = () => {
-    setOpen(!isOpen)
+    flushSync(() => setOpen(!isOpen))
+    // the button that was pressed is gone
+    document.querySelector<HTMLElement>('[data-sidebar-toggle]')?.focus()
     if (matchMedia(wide).matches) localStorage.setItem(key, isOpen ? 'closed' : 'open')
   }
 
@@ -48,7 +52,7 @@ export function Frame({ notice, children }: { notice?: ReactNode; children: Reac
               onClick={toggle}
               className="fixed inset-0 z-20 bg-black/40 md:hidden"
             />
-            <Sidebar onClose={toggle} creation={creation} />
+            <Sidebar onClose={toggle} />
           </>
         )}
         <div className="flex min-w-0 flex-1 flex-col">
@@ -66,7 +70,7 @@ export function SidebarButton() {
   const { isOpen, toggle } = useContext(SidebarContext)
   if (isOpen) return null
   return (
-    <IconButton label="Show the list of sessions" onClick={toggle}>
+    <IconButton data-sidebar-toggle label="Show the list of sessions" onClick={toggle}>
       <PanelLeft aria-hidden className="size-5" />
     </IconButton>
   )

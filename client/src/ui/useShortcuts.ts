@@ -1,4 +1,5 @@
 import { useEffect } from 'react'
+import { focusComposer } from './focus.ts'
 
 export interface Shortcuts {
   /** Esc. */
@@ -15,7 +16,10 @@ export function useShortcuts({ onStop, onNew, onSearch }: Shortcuts): void {
     function actionOf(event: KeyboardEvent): (() => void) | undefined {
       const isMod = event.ctrlKey || event.metaKey
       const key = event.key.toLowerCase()
-      if (key === 'escape') return event.shiftKey ? focusComposer : onStop
+      if (key === 'escape') {
+        if (event.shiftKey) return focusComposer
+        return isOtherField(event.target) ? undefined : onStop
+      }
       if (isMod && event.shiftKey && key === 'o') return onNew
       if (isMod && !event.shiftKey && key === 'k') return onSearch
       return undefined
@@ -32,6 +36,6 @@ export function useShortcuts({ onStop, onNew, onSearch }: Shortcuts): void {
   }, [onStop, onNew, onSearch])
 }
 
-function focusComposer() {
-  document.querySelector<HTMLTextAreaElement>('textarea[aria-label="Message"]')?.focus()
-}
+/** Whether a key there has a meaning of its own, e.g. Esc in a search field. */
+const isOtherField = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement && target.matches('input, select, textarea:not([aria-label="Message"])')
