@@ -48,7 +48,8 @@ export async function openStream({ url }: { url: string }, request: StreamReques
     controller.abort()
     throw new Error(`Status ${response.status}, ${type}: no event stream.`)
   }
-  const events = readEvents(response.body!)
+  // locked at once: undici cancels the body of a response that is garbage-collected before anybody reads it
+  const events = readEvents(response.body!.pipeThrough(new TextDecoderStream() as never))
   return {
     opened: Promise.resolve(response.status),
     async next() {
@@ -65,10 +66,10 @@ export async function openStream({ url }: { url: string }, request: StreamReques
   }
 }
 
-async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamedEvent> {
+async function* readEvents(text: ReadableStream<string>): AsyncGenerator<StreamedEvent> {
   const parsed: EventSourceMessage[] = []
   const parser = createParser({ onEvent: (event) => void parsed.push(event) })
-  for await (const chunk of body.pipeThrough(new TextDecoderStream() as never) as ReadableStream<string>) {
+  for await (const chunk of text) {
     parser.feed(chunk)
     for (const { event, data } of parsed.splice(0)) yield { event, data: data ? (JSON.parse(data) as unknown) : null }
   }

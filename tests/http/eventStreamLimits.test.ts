@@ -126,7 +126,7 @@ describe('a reader of an event stream', () => {
     await expect.poll(openCount).toBe(0)
   })
 
-  it('who is idle because nothing happens is not cut off', { retry: 2 }, async () => {
+  it('who is idle because nothing happens is not cut off', async () => {
     const quiet = await createSession(app, ada)
     const stream = await openStream(app, { token: ada.token, query: follow, variables: { s: quiet } })
     const stuck = await openUnread(sessionId)
