@@ -25,7 +25,6 @@ import { SessionLog } from './log/sessionLog.ts'
 import { noDirectory, RedisDirectory } from './presence/directory.ts'
 import { Presence } from './presence/presence.ts'
 import { createProviders } from './providers/registry.ts'
-import { Compiler } from './schema/compile.ts'
 import { openStorage } from './storage/openStorage.ts'
 import type { Topics } from './topics.ts'
 import { SharedFollows } from './websocket/sharedFollow.ts'
@@ -92,10 +91,9 @@ export async function buildApp(config: Config, parts: AppParts = {}): Promise<Ap
     version,
     connectionCount: () => sockets.count() + streams.count(),
   }
-  const compiler = new Compiler()
-  const shared = new SharedFollows(compiler)
+  const shared = new SharedFollows()
   const streams = new EventStreams(shared, config)
-  const graphqlServer = createGraphqlServer(services, compiler, (args) => streams.subscribe(args))
+  const graphqlServer = createGraphqlServer(services, (args) => streams.subscribe(args))
   const sockets = createSockets({ services, graphqlServer, shared })
   showSources(metrics, {
     sockets: () => sockets.count(),

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
-  getOperationAST,
   GraphQLError,
   type ExecutionArgs,
   type ExecutionResult,
@@ -12,7 +11,6 @@ import { isProduction } from '../config/config.ts'
 import type { Context, Services } from '../context.ts'
 import type { ErrorCode } from '../errors.ts'
 import { createContext, type Asker } from '../resolvers/createContext.ts'
-import type { Compiler } from '../schema/compile.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { schema } from '../schema/schema.ts'
 import { observe } from './observe.ts'
@@ -43,7 +41,7 @@ export interface GraphqlServer {
 export type Subscribe = (args: ExecutionArgs) => Promise<AsyncIterable<ExecutionResult> | ExecutionResult>
 
 /** Parsing, validation, limits and execution, the same for HTTP, Server-Sent Events and WebSocket. */
-export function createGraphqlServer(services: Services, compiler: Compiler, subscribe: Subscribe): GraphqlServer {
+export function createGraphqlServer(services: Services, subscribe: Subscribe): GraphqlServer {
   const { config, logger } = services
   const persisted = config.persistedOnly ? PersistedOperations.read() : null
   const options: YogaServerOptions<RequestContext, Context> = {
@@ -68,7 +66,6 @@ export function createGraphqlServer(services: Services, compiler: Compiler, subs
         onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
       } satisfies Plugin,
       endUnshown,
-      compileQueries(compiler),
       sameStatus,
       ...(isProduction(config) ? [hideSchemaFromAnonymous, hideSuggestions] : []),
     ],
@@ -99,17 +96,6 @@ const declinePersisted: Plugin = {
     throw new GraphQLError('PersistedQueryNotSupported', { extensions })
   },
 }
-
-const usesWorthCompiling = 3
-
-/** Runs a query that is asked again and again as code made for it; mutations spend their time elsewhere. */
-const compileQueries = (compiler: Compiler): Plugin => ({
-  onExecute({ args, setExecuteFn }) {
-    if (getOperationAST(args.document, args.operationName)?.operation !== 'query') return
-    const compiled = compiler.compiled(args, usesWorthCompiling)
-    if (compiled) setExecuteFn(() => compiled(args.rootValue, args.contextValue, args.variableValues ?? {}))
-  },
-})
 
 const hideSchemaFromAnonymous: Plugin<Context> = {
   onExecute({ args, setResultAndStopExecution }) {

@@ -142,7 +142,7 @@ export function toGraphQLError(error: unknown, onUnexpected?: (error: unknown) =
   return placed(message, { code: 'INTERNAL' }, error)
 }
 
-/** What a resolver gave can't be shown; compiled operations say so without a cause. Of variables none has a path. */
+/** What a resolver gave can't be shown, which graphql-js may say without a cause. Errors of variables have no path. */
 const isOwnFault = ({ path, message }: GraphQLError): boolean =>
   path !== undefined && /^Cannot return null|cannot represent/.test(message)
 

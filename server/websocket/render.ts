@@ -1,24 +1,18 @@
-import { execute, type ExecutionArgs, type ExecutionResult } from 'graphql'
+import { execute, type ExecutionArgs } from 'graphql'
 import type { Context } from '../context.ts'
 import type { SessionEvent } from '../log/event.ts'
 import { freshContext } from '../resolvers/createContext.ts'
-import type { Compiler, Executor } from '../schema/compile.ts'
 import { databaseAwayIn, toGraphQLError } from '../schema/errors.ts'
 import type { Renderer } from './group.ts'
 
-/**
- * The payload of `args`' subscription for an event, as JSON. Compiled where graphql-jit can, else by graphql-js; both give
- * the same.
- */
-export function createRenderer(args: ExecutionArgs, context: Context, compiler: Compiler): Renderer {
-  const run = compiler.compiled(args) ?? interpret(args)
-  const variables = args.variableValues ?? {}
+/** The payload of `args`' subscription for an event, as JSON. */
+export function createRenderer(args: ExecutionArgs, context: Context): Renderer {
   const { traffic } = context.metrics
   // a delta reads nothing, so its context is never used up
   const forDeltas = freshContext(context)
   const render = (event: SessionEvent, eventContext: Context): string | Promise<string> => {
     try {
-      const result = run(event, eventContext, variables)
+      const result = execute({ ...args, rootValue: event, contextValue: eventContext }) as Result | Promise<Result>
       if (!(result instanceof Promise)) return stringify(result, context)
       const shown = result.then((late) => stringify(late, context), failed)
       // of those that are rendered together, the first that fails is the last that is awaited
@@ -42,12 +36,12 @@ export function createRenderer(args: ExecutionArgs, context: Context, compiler: 
   }
 }
 
-function interpret(args: ExecutionArgs): Executor {
-  return (event, context) =>
-    execute({ ...args, rootValue: event, contextValue: context }) as ExecutionResult | Promise<ExecutionResult>
+interface Result {
+  data?: unknown
+  errors?: readonly unknown[]
 }
 
-function stringify({ data, errors }: { data?: unknown; errors?: readonly unknown[] }, { logger }: Context): string {
+function stringify({ data, errors }: Result, { logger }: Context): string {
   if (!errors?.length) return JSON.stringify({ data })
   // ends the subscription: whoever went on behind an event that can be shown later would have missed it
   const away = databaseAwayIn(errors)

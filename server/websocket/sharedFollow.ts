@@ -3,7 +3,6 @@ import type { Context } from '../context.ts'
 import { ParleyError } from '../errors.ts'
 import { authorizeFollow } from '../resolvers/follow.ts'
 import { accessLost } from '../log/sessionLog.ts'
-import type { Compiler } from '../schema/compile.ts'
 import { toGraphQLError } from '../schema/errors.ts'
 import { Group, type GroupEnd } from './group.ts'
 import type { Outlet } from './outlet.ts'
@@ -22,11 +21,6 @@ export interface Delivery {
 export class SharedFollows {
   readonly #sharing = new Sharing()
   readonly #groups = new Map<string, Group>()
-  readonly #compiler: Compiler
-
-  constructor(compiler: Compiler) {
-    this.#compiler = compiler
-  }
 
   /**
    * Joins a subscription to those that get the same results. Its frames go to the outlet directly; the iterator only ends.
@@ -71,7 +65,7 @@ export class SharedFollows {
   #group(key: string, sessionId: string, args: ExecutionArgs, context: Context): Group {
     let group = this.#groups.get(key)
     if (!group) {
-      const created: Group = new Group(context.log, sessionId, createRenderer(args, context, this.#compiler), () => {
+      const created: Group = new Group(context.log, sessionId, createRenderer(args, context), () => {
         if (this.#groups.get(key) === created) this.#groups.delete(key)
       })
       this.#groups.set(key, (group = created))

@@ -56,7 +56,7 @@ describe.each([
   })
 })
 
-test('a query that is compiled by then has the same code for a wrong variable', async () => {
+test('a query that has been asked before has the same code for a wrong variable', async () => {
   for (let count = 0; count < 4; count++) await post(app, stats, { scope: 'VIEWER' }, ada)
   expect(codesOf(await overHttp(stats, { scope: 'NOBODY' }))).toEqual(['INVALID_INPUT'])
 })

@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RequestListenerWith } from '../../server/http/plainPost.ts'
 import { startTrail } from '../../server/http/trail.ts'
 import { createGraphqlServer } from '../../server/http/yoga.ts'
-import { Compiler } from '../../server/schema/compile.ts'
 import { EventStreams } from '../../server/websocket/eventStreams.ts'
 import { SharedFollows } from '../../server/websocket/sharedFollow.ts'
 import { startApp, type TestApp } from '../support/app.ts'
@@ -18,9 +17,8 @@ beforeAll(async () => {
   app = await startApp({ env: { MAX_BODY_BYTES: '20000' } })
   ada = await signIn(app)
   const { services } = app
-  const compiler = new Compiler()
-  const streams = new EventStreams(new SharedFollows(compiler), services.config)
-  const { yoga, answerPost } = createGraphqlServer(services, compiler, (args) => streams.subscribe(args))
+  const streams = new EventStreams(new SharedFollows(), services.config)
+  const { yoga, answerPost } = createGraphqlServer(services, (args) => streams.subscribe(args))
   both = createServer((incoming, response) => {
     startTrail(services, incoming)
     if (incoming.headers['x-way'] === 'plain') return void answerPost(incoming, response, '127.0.0.1')

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startApp, type TestApp } from '../support/app.ts'
 import { openSocket, post, signIn, type Person } from '../support/clients.ts'
 
-/** More often than an operation runs before it is compiled. */
+/** Parsed and validated operations are cached, so a later turn takes another way than the first. */
 const repeats = 5
 
 let app: TestApp
@@ -48,7 +48,7 @@ const operations: [name: string, query: string, variables?: Record<string, unkno
   ['nothing but __typename', '{ __typename }'],
 ]
 
-it.each(operations)('%s gives the same each time, compiled or not', async (_name, query, variables) => {
+it.each(operations)('%s gives the same each time, over HTTP and WebSocket', async (_name, query, variables) => {
   const first = await ask(query, variables)
   expect(first.status).toBe(200)
   for (let turn = 1; turn < repeats; turn++) expect(await ask(query, variables)).toEqual(first)
@@ -91,7 +91,6 @@ it('refuses with 400 where the answer is application/graphql-response+json, each
   expect((await Promise.all(asked)).map(({ status }) => status)).toEqual(Array(repeats).fill(400))
 })
 
-/** The first time graphql-js runs it, later compiled code may. */
 async function ask(query: string, variables?: Record<string, unknown>): Promise<{ status: number; text: string }> {
   const { status, body } = await post(app, query, variables, person)
   return { status, text: textOf(body as ExecutionResult) }

@@ -41,13 +41,11 @@ export function generateOperation(schema: GraphQLSchema, random: Random): Genera
 }
 
 function generate(schema: GraphQLSchema, random: Random): GeneratedOperation {
-  // only those without directives are compiled
-  const hasDirectives = random.chance(0.4)
   const fragments = new Map<string, { type: string; text: string }>()
   let aliases = 0
 
   const directives = (): string => {
-    if (!hasDirectives || !random.chance(0.2)) return ''
+    if (!random.chance(0.1)) return ''
     const values = ['true', 'false', '$yes', '$no', '$unset']
     const one = `@${random.pick(['skip', 'include'])}(if: ${random.pick(values)})`
     return random.chance(0.2)
